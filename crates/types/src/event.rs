@@ -1,0 +1,158 @@
+//! Security events: what the guides' operators grep for.
+
+use crate::{SessionId, SiteId, Timestamp};
+use std::net::IpAddr;
+
+/// The name of a security event, as the guides spell it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum EventName {
+    /// A provider key or publishable key was checked.
+    ApiKeyValidation,
+    /// A session began.
+    SessionCreated,
+    /// Idle sessions were removed.
+    SessionCleanup,
+    /// A session was deleted at the visitor's wish.
+    SessionDeleted,
+    /// A session was used from another network than the one that made it.
+    SessionAddressChanged,
+    /// A limit refused a request.
+    RateLimitExceeded,
+    /// A request from an origin that is not allowed.
+    CorsBlocked,
+    /// A session id or visitor token that is malformed, forged or unknown.
+    InvalidSessionId,
+    /// A message was answered.
+    ChatMessageProcessed,
+    /// A message could not be answered as it should.
+    ChatError,
+    /// A request was addressed to a host name that is not ours.
+    HostRefused,
+    /// A budget is nearly used up.
+    BudgetWarning,
+    /// A budget is used up; answers come from sources alone.
+    BudgetExhausted,
+    /// A provider failed and the next one was asked.
+    ProviderFailed,
+    /// A fetch of a stranger's URL was refused by the guard.
+    FetchRefused,
+    /// A site or a setting was changed.
+    ConfigurationChanged,
+    /// The server started or stopped.
+    ServerLifecycle,
+}
+
+impl EventName {
+    /// The name in the log.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ApiKeyValidation => "API_KEY_VALIDATION",
+            Self::SessionCreated => "SESSION_CREATED",
+            Self::SessionCleanup => "SESSION_CLEANUP",
+            Self::SessionDeleted => "SESSION_DELETED",
+            Self::SessionAddressChanged => "SESSION_ADDRESS_CHANGED",
+            Self::RateLimitExceeded => "RATE_LIMIT_EXCEEDED",
+            Self::CorsBlocked => "CORS_BLOCKED",
+            Self::InvalidSessionId => "INVALID_SESSION_ID",
+            Self::ChatMessageProcessed => "CHAT_MESSAGE_PROCESSED",
+            Self::ChatError => "CHAT_ERROR",
+            Self::HostRefused => "HOST_REFUSED",
+            Self::BudgetWarning => "BUDGET_WARNING",
+            Self::BudgetExhausted => "BUDGET_EXHAUSTED",
+            Self::ProviderFailed => "PROVIDER_FAILED",
+            Self::FetchRefused => "FETCH_REFUSED",
+            Self::ConfigurationChanged => "CONFIGURATION_CHANGED",
+            Self::ServerLifecycle => "SERVER_LIFECYCLE",
+        }
+    }
+}
+
+/// How much it matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Severity {
+    /// The ordinary course of things.
+    Info,
+    /// Worth a look.
+    Warning,
+    /// Somebody should act.
+    Error,
+}
+
+impl Severity {
+    /// The word in the log.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// How it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// It was done.
+    Success,
+    /// It was refused by a rule.
+    Refused,
+    /// It was tried and failed.
+    Failure,
+}
+
+impl Outcome {
+    /// The word in the log.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Refused => "refused",
+            Self::Failure => "failure",
+        }
+    }
+}
+
+/// A security event. It never holds message content, a token, a key or a cookie.
+#[derive(Debug, Clone)]
+pub struct Event {
+    /// When.
+    pub at: Timestamp,
+    /// What.
+    pub name: EventName,
+    /// How much it matters.
+    pub severity: Severity,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The request that caused it, if one did.
+    pub request_id: Option<Box<str>>,
+    /// The client's address, if there is a client.
+    pub address: Option<IpAddr>,
+    /// The client's User-Agent, cut to 256 bytes by the writer.
+    pub user_agent: Option<Box<str>>,
+    /// The route's pattern (not the raw path, which a stranger writes).
+    pub path: Option<&'static str>,
+    /// The site concerned.
+    pub site: Option<SiteId>,
+    /// The session concerned.
+    pub session: Option<SessionId>,
+    /// A constant explanation, or one made of our own words and numbers.
+    pub detail: Option<std::borrow::Cow<'static, str>>,
+}
+
+impl Event {
+    /// An event with nothing but its name; fill the rest with struct update syntax.
+    pub fn new(at: Timestamp, name: EventName, severity: Severity, outcome: Outcome) -> Self {
+        Self {
+            at,
+            name,
+            severity,
+            outcome,
+            request_id: None,
+            address: None,
+            user_agent: None,
+            path: None,
+            site: None,
+            session: None,
+            detail: None,
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! Identifiers: `prefix_` and a UUIDv7 in 32 hexadecimal digits. They order by time and are no secrets.
+
+use crate::{Clock, Entropy};
+use std::fmt;
+use std::marker::PhantomData;
+use std::str::FromStr;
+use uuid::Uuid;
+
+/// What an id names; gives the prefix of its text form.
+pub trait Named: Copy + Send + Sync + 'static {
+    /// The prefix without its underscore, such as `site`.
+    const PREFIX: &'static str;
+}
+
+/// A typed identifier.
+pub struct Id<T: Named>(Uuid, PhantomData<fn() -> T>);
+
+/// The text is not an id of this kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IdError {
+    /// The prefix that was expected.
+    pub expected: &'static str,
+}
+
+impl<T: Named> Id<T> {
+    /// A new id, ordered by the clock's time.
+    ///
+    /// # Errors
+    /// When the entropy source fails.
+    pub fn generate(clock: &dyn Clock, entropy: &dyn Entropy) -> crate::Result<Self> {
+        let mut random = [0_u8; 10];
+        entropy.fill(&mut random)?;
+        let milliseconds = u64::try_from(clock.now() / 1000).unwrap_or(0);
+        let uuid = uuid::Builder::from_unix_timestamp_millis(milliseconds, &random).into_uuid();
+        Ok(Self(uuid, PhantomData))
+    }
+
+    /// The raw 16 bytes.
+    pub fn as_bytes(&self) -> &[u8; 16] {
+        self.0.as_bytes()
+    }
+}
+
+impl<T: Named> Clone for Id<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<T: Named> Copy for Id<T> {}
+impl<T: Named> PartialEq for Id<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+}
+impl<T: Named> Eq for Id<T> {}
+impl<T: Named> PartialOrd for Id<T> {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl<T: Named> Ord for Id<T> {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.0.cmp(&other.0)
+    }
+}
+impl<T: Named> std::hash::Hash for Id<T> {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
+    }
+}
+impl<T: Named> fmt::Display for Id<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut digits = [0_u8; 32];
+        write!(f, "{}_{}", T::PREFIX, self.0.simple().encode_lower(&mut digits))
+    }
+}
+impl<T: Named> fmt::Debug for Id<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+impl<T: Named> FromStr for Id<T> {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        let error = IdError { expected: T::PREFIX };
+        let digits = text
+            .strip_prefix(T::PREFIX)
+            .and_then(|rest| rest.strip_prefix('_'))
+            .filter(|digits| {
+                digits.len() == 32
+                    && digits.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+            })
+            .ok_or(error)?;
+        Uuid::try_parse(digits).map(|uuid| Self(uuid, PhantomData)).map_err(|_| error)
+    }
+}
+impl<T: Named> serde::Serialize for Id<T> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+impl<'de, T: Named> serde::Deserialize<'de> for Id<T> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+impl fmt::Display for IdError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "expected an id of the form {}_ and 32 hexadecimal digits", self.expected)
+    }
+}
+impl std::error::Error for IdError {}
+
+macro_rules! named {
+    ($($(#[$doc:meta])* $marker:ident $alias:ident $prefix:literal;)*) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy)]
+        pub enum $marker {}
+        impl Named for $marker { const PREFIX: &'static str = $prefix; }
+        $(#[$doc])*
+        pub type $alias = Id<$marker>;
+    )*};
+}
+
+named! {
+    /// A tenant: a person or organisation.
+    Owner OwnerId "own";
+    /// A website with its knowledge and bot settings.
+    Site SiteId "site";
+    /// The messages of a session.
+    Conversation ConversationId "cnv";
+    /// One message of a conversation.
+    Message MessageId "msg";
+    /// A crawled page.
+    Page PageId "page";
+    /// A judgement on an answer.
+    Feedback FeedbackId "fdb";
+    /// A record of what an answer cost.
+    Usage UsageId "use";
+    /// A piece of background work.
+    Job JobId "job";
+    /// A running server.
+    Node NodeId "node";
+    /// One HTTP request, in the log and in the error body.
+    Request RequestId "req";
+}
+
+/// The name of a visitor's session: `session_`, base62 of 128 random bits and a MAC.
+///
+/// Its text is made and checked by the vault (`SessionIds`); here it is only carried.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SessionId(Box<str>);
+
+impl SessionId {
+    /// Wraps a text that the vault has made or checked.
+    pub fn from_verified(text: impl Into<Box<str>>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text form.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A session id is a lookup name, but a log should not hand out whole ones.
+        write!(f, "{}…", self.0.get(..12).unwrap_or(""))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[derive(Debug)]
+    struct Fixed;
+    impl Clock for Fixed {
+        fn now(&self) -> i64 {
+            1_700_000_000_000_000
+        }
+    }
+    impl Entropy for Fixed {
+        fn fill(&self, buffer: &mut [u8]) -> crate::Result<()> {
+            buffer.fill(7);
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn text_round_trips_and_carries_its_prefix() {
+        let id = SiteId::generate(&Fixed, &Fixed).expect("an id");
+        let text = id.to_string();
+        assert!(text.starts_with("site_") && text.len() == 37);
+        assert_eq!(text.parse::<SiteId>(), Ok(id));
+        assert!(text.parse::<OwnerId>().is_err(), "another kind's id is refused");
+        assert!(text.to_uppercase().parse::<SiteId>().is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_the_parser_panic(text in ".{0,64}") {
+            let _ = text.parse::<SiteId>();
+        }
+    }
+}
