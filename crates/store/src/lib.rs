@@ -1,1 +1,46 @@
+//! All records of Chatward and all of its SQL, on SQLite and on PostgreSQL.
+//!
+//! Owns: the connections, the schema and its migrations, the tenant fence (a `Scope` on every query, forced row-level
+//! security under it in PostgreSQL) and the durable batches of `append`. One file per group of tables.
+//! Never does: HTTP, cryptography (bodies and keys come in sealed), or a query across owners outside `admin_*`.
 
+mod append;
+mod budgets;
+mod changes;
+mod config;
+mod engine_sql;
+mod error;
+mod feedback;
+mod jobs;
+mod keys;
+mod knowledge;
+mod messages;
+mod migrate;
+mod nodes;
+mod owners;
+mod passages;
+mod postgres;
+mod sessions;
+mod settings;
+mod sites;
+mod sqlite;
+mod statement;
+mod store;
+mod tx;
+mod usage;
+
+pub use append::HotRow;
+pub use changes::{Change, change};
+pub use config::{Engine, StoreConfig};
+pub use feedback::FeedbackRow;
+pub use jobs::{JOB_ATTEMPTS, JobRow, JobState};
+pub use keys::SigningKeyRow;
+pub use knowledge::{ChunkRow, PageRow};
+pub use messages::{MessageRow, MessageState, Role};
+pub use migrate::{MigrationReport, schema_fingerprint};
+pub use nodes::NODE_SILENCE;
+pub use passages::PassageRow;
+pub use sessions::{Erased, ErasedSessions, SessionRow};
+pub use sites::{NewSite, SiteRow};
+pub use store::Store;
+pub use usage::{UsageRow, UsageTotal};

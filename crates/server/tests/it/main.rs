@@ -1,1 +1,5 @@
+//! The server as a whole, over real sockets and real databases.
 
+mod chat;
+mod listen;
+mod world;

@@ -1,0 +1,227 @@
+#!/usr/bin/env bash
+# Measures Chatward beside a direct connection and a bare nginx proxy, all before the same mock provider, and prints a
+# table. Everything listens on free loopback ports and writes to a temporary folder; only what this script started is
+# stopped at the end.
+#
+# Usage: bench/run.sh [--no-build] [--seconds N] [--concurrency N]
+#   SERVER_CORE, LOAD_CORE   which core the measured server has to itself, and which one everything else shares (0, 1)
+#   CHATWARD                 a built program instead of target/dist/chatward
+#   BENCH_POSTGRES_URL       a postgres:// address of an empty database: measures that as well
+#
+# Needs: cargo, curl, taskset, and nginx for its row. CPU time is read from /proc, so a busy load generator does not
+# distort it; requests a second and the percentiles are those of a machine that also runs the load and the provider.
+set -euo pipefail
+
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(dirname "$here")
+seconds=8
+concurrency=32
+build=yes
+while (($#)); do
+  case $1 in
+    --no-build) build=no ;;
+    --seconds) seconds=$2; shift ;;
+    --concurrency) concurrency=$2; shift ;;
+    -h | --help) sed -n '2,13s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    *) echo "unknown option $1; see --help" >&2; exit 2 ;;
+  esac
+  shift
+done
+server_core=${SERVER_CORE:-0}
+load_core=${LOAD_CORE:-1}
+chatward=${CHATWARD:-$root/target/dist/chatward}
+load=$here/target/release/load
+mock=$here/target/release/mock-provider
+
+work=$(mktemp -d)
+started=()
+stop() { # PID: asks it to end, waits, and insists after ten seconds
+  kill -TERM "$1" 2>/dev/null || return 0
+  for _ in $(seq 100); do kill -0 "$1" 2>/dev/null || return 0; sleep 0.1; done
+  kill -KILL "$1" 2>/dev/null || true
+}
+finish() {
+  for pid in "${started[@]}"; do stop "$pid"; done
+  rm -rf "$work"
+}
+trap finish EXIT
+
+if [[ $build == yes ]]; then
+  (cd "$root" && nice -n 19 cargo build --locked --profile dist --package chatward-server --bin chatward)
+  (cd "$here" && nice -n 19 cargo build --locked --release)
+fi
+[[ -x $chatward ]] || { echo "there is no $chatward; leave out --no-build" >&2; exit 2; }
+
+# start NAME CORE COMMAND…: runs it, waits for its one line of JSON; sets `pid`, `line` and `start_ms`.
+start() {
+  local name=$1 core=$2 began
+  shift 2
+  rm -f "$work/$name.ready"
+  mkfifo "$work/$name.ready"
+  began=$(date +%s%N)
+  taskset -c "$core" "$@" >"$work/$name.ready" 2>"$work/$name.log" &
+  pid=$!
+  started+=("$pid")
+  if ! read -r -t 60 line <"$work/$name.ready"; then
+    echo "$name did not start:" >&2
+    tail -n 20 "$work/$name.log" >&2
+    exit 1
+  fi
+  start_ms=$((($(date +%s%N) - began) / 1000000))
+}
+member() { sed -n "s/.*\"$1\":[[:space:]]*\"\([^\"]*\)\".*/\1/p" <<<"$2"; } # NAME JSON
+value() { tr '\t' '\n' <<<"$2" | sed -n "s/^$1=//p"; }                      # NAME LINE
+measure() { taskset -c "$load_core" "$load" "$@" --seconds "$seconds" --warm-up 2 --expect "${expect:-mock provider}"; }
+resident() { sed -n 's/^VmRSS:[[:space:]]*\([0-9]*\) kB/\1/p' "/proc/$1/status"; }
+mib() { awk "BEGIN { printf \"%.1f MB\", $1 * 1024 / 1000000 }"; }
+row() { printf '%-34s %10s %10s %10s %12s %12s\n' "$@"; }
+row_of() { # LABEL LINE
+  row "$1" "$(value per_second "$2")" "$(value p50_us "$2")" "$(value p99_us "$2")" "$(value cpu_us "$2")" \
+    "$(mib "$(value rss_kib "$2")")"
+}
+
+configure() { # FILE DATA PROVIDER
+  cat >"$1" <<CONFIG
+data_dir = "$2"
+[server]
+max_connections = 20000
+max_connections_per_address = 20000
+[admin]
+listen = "off"
+[limits]
+per_minute = 1000000
+per_hour = 100000000
+api_requests = 1000000
+tighten_above = 1000000
+[budgets]
+site_daily_usd = 1000000.0
+installation_daily_usd = 1000000.0
+concurrent_calls = 8192
+[messages]
+max_conversation = 10000
+[logging]
+level = "warn"
+[[providers]]
+name = "mock"
+kind = "openai-compatible"
+base_url = "$3"
+model = "bench"
+input_usd_per_million = 0.15
+output_usd_per_million = 0.60
+first_byte_deadline = "5m"
+CONFIG
+}
+
+# prepare DATA: a demo crawls its sample shop into DATA and is stopped; sets `site` and `origin`.
+prepare() {
+  start demo "$load_core" "$chatward" demo --json --data "$1" --listen 127.0.0.1:0 --sample-listen 127.0.0.1:0
+  site=$(member site "$line")
+  origin=$(member sample "$line")
+  origin=${origin%/}
+  stop "$pid"
+}
+
+start mock "$load_core" "$mock" --listen 127.0.0.1:0
+mock_pid=$pid
+provider=$(member listening "$line")
+
+# Direct: what a call costs without anything in between.
+direct=$(measure direct --url "$provider/v1/chat/completions" --concurrency "$concurrency")
+direct_stream=$(measure direct --url "$provider/v1/chat/completions" --concurrency "$concurrency" --stream yes)
+direct_first=$(measure direct --url "$provider/v1/chat/completions" --concurrency 1 --stream yes)
+
+# nginx as a plain proxy with kept connections and no log.
+nginx=
+if command -v nginx >/dev/null; then
+  mkdir -p "$work/nginx"
+  port=0
+  for candidate in $(seq 18080 18180); do
+    (exec 3<>"/dev/tcp/127.0.0.1/$candidate") 2>/dev/null || { port=$candidate; break; }
+  done
+  cat >"$work/nginx/nginx.conf" <<CONFIG
+worker_processes 1;
+daemon off;
+pid $work/nginx/pid;
+error_log stderr crit;
+events { worker_connections 4096; }
+http {
+  access_log off;
+  client_body_temp_path $work/nginx/body;
+  proxy_temp_path $work/nginx/proxy;
+  fastcgi_temp_path $work/nginx/fastcgi;
+  uwsgi_temp_path $work/nginx/uwsgi;
+  scgi_temp_path $work/nginx/scgi;
+  keepalive_requests 100000000;
+  upstream provider { server ${provider#http://}; keepalive 256; keepalive_requests 100000000; }
+  server {
+    listen 127.0.0.1:$port;
+    location / {
+      proxy_pass http://provider;
+      proxy_http_version 1.1;
+      proxy_set_header Connection "";
+      proxy_buffering off;
+    }
+  }
+}
+CONFIG
+  taskset -c "$server_core" nginx -p "$work/nginx" -c "$work/nginx/nginx.conf" 2>"$work/nginx.log" &
+  nginx_pid=$!
+  started+=("$nginx_pid")
+  for _ in $(seq 100); do
+    curl --silent --output /dev/null "http://127.0.0.1:$port/count" && break
+    sleep 0.1
+  done
+  worker=$(cat "/proc/$nginx_pid/task/$nginx_pid/children")
+  worker=${worker%% *}
+  nginx=$(measure direct --url "http://127.0.0.1:$port/v1/chat/completions" --concurrency "$concurrency" --pid "$worker")
+  nginx_stream=$(measure direct --url "http://127.0.0.1:$port/v1/chat/completions" --concurrency "$concurrency" --stream yes --pid "$worker")
+  stop "$nginx_pid"
+fi
+
+# ours LABEL DATA: the four measurements of one database.
+ours() {
+  configure "$work/serve.toml" "$2" "$provider/v1"
+  start serve "$server_core" "$chatward" serve --json --config "$work/serve.toml" --listen 127.0.0.1:0
+  url=$(member listening "$line")
+  began_ms=$start_ms
+  sleep 1
+  idle_kib=$(resident "$pid")
+  local at=(--url "$url" --site "$site" --origin "$origin" --pid "$pid")
+  answers=$(measure answers "${at[@]}" --concurrency "$concurrency" --sessions 4000)
+  stream=$(measure answers "${at[@]}" --concurrency "$concurrency" --sessions 2000 --stream yes)
+  first=$(measure answers "${at[@]}" --concurrency 1 --sessions 50 --stream yes)
+  stop "$pid"
+  configure "$work/serve.toml" "$2" "$provider/silent/v1"
+  start serve "$server_core" "$chatward" serve --json --config "$work/serve.toml" --listen 127.0.0.1:0
+  waiting=$(taskset -c "$load_core" "$load" idle --url "$(member listening "$line")" --site "$site" --origin "$origin" \
+    --provider "$provider" --count 1000 --pid "$pid")
+  stop "$pid"
+  row_of "$1, whole answer" "$answers"
+  row_of "$1, 64 chunks streamed" "$stream"
+  facts+="$1: start to ready $began_ms ms; idle $(mib "$idle_kib"); 1,000 answers waiting $(mib "$(value rss_kib "$waiting")")"
+  facts+=" (before $(mib "$(value rss_before_kib "$waiting")")); first chunk p50 $(value first_p50_us "$first") µs, p99"
+  facts+=" $(value first_p99_us "$first") µs (direct $(value first_p50_us "$direct_first"), $(value first_p99_us "$direct_first"))"$'\n'
+}
+
+facts=
+echo
+echo "Server alone on core $server_core; load and provider on core $load_core; $concurrency connections, $seconds s each; $(nproc) cores"
+echo
+row "" "answers/s" "p50 µs" "p99 µs" "CPU µs each" "memory"
+row_of "direct, whole answer" "$direct"
+row_of "direct, 64 chunks streamed" "$direct_stream"
+if [[ -n $nginx ]]; then
+  row_of "nginx as a proxy, whole answer" "$nginx"
+  row_of "nginx as a proxy, 64 chunks" "$nginx_stream"
+fi
+prepare "$work/sqlite"
+ours "Chatward on SQLite" "$work/sqlite"
+if [[ -n ${BENCH_POSTGRES_URL:-} ]]; then
+  export DATABASE_URL=$BENCH_POSTGRES_URL
+  prepare "$work/postgres"
+  ours "Chatward on PostgreSQL" "$work/postgres"
+fi
+echo
+printf '%s' "$facts"
+echo "Each of Chatward's answers stores two messages durably and passes every limit and budget. A direct call's CPU is not"
+echo "the provider's: it is left at 0. The mock provider itself: $(mib "$(resident "$mock_pid")")."

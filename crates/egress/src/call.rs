@@ -1,0 +1,206 @@
+//! Calling a provider: a credential bound to its host, a deadline for every wait, the body as a stream.
+//!
+//! Owns: `Egress::call`.
+//! Never does: follow a redirect (a 3xx is returned like any answer), repeat a request of which a byte was sent, or
+//! let a credential leave for another host or in plain text over the internet.
+
+use crate::body::{BodyStream, Encoding};
+use crate::client::{Egress, request_uri};
+use crate::error::{CallError, CallFailure};
+use crate::guard::{self, Reach, check_url};
+use bytes::Bytes;
+use chatward_types::Secret;
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
+use http::{HeaderMap, HeaderValue, Method, Request};
+use http_body_util::Full;
+use hyper_util::client::legacy::connect::capture_connection;
+use std::pin::pin;
+use std::time::Duration;
+use tokio::time::{Instant, sleep_until};
+use url::{Host, Url};
+
+/// No deadline is longer, so that adding one to the present never overflows.
+const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A secret and the one host it may be shown to.
+#[derive(Debug, Clone)]
+pub struct Credential {
+    /// The key, sent as `Authorization: Bearer`.
+    pub secret: Secret<String>,
+    /// The host, as in the URL (`api.openai.com`, `[::1]`), or with a port to bind that too (`127.0.0.1:11434`).
+    pub host: String,
+}
+
+/// A request to a provider.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// POST or GET; others are refused.
+    pub method: Method,
+    /// Where.
+    pub url: Url,
+    /// How far.
+    pub reach: Reach,
+    /// The key, if the provider wants one.
+    pub credential: Option<Credential>,
+    /// The Accept header.
+    pub accept: &'static str,
+    /// The JSON body; empty for GET.
+    pub body: Bytes,
+    /// Until there is a connection, pooled or new: name, TCP and TLS. At most 15 s, whatever is set.
+    pub connect_deadline: Duration,
+    /// From the connection to the response's head.
+    pub first_byte_deadline: Duration,
+    /// The longest silence inside the body, its first byte included.
+    pub between_bytes_deadline: Duration,
+    /// From start to end.
+    pub total_deadline: Duration,
+    /// Cap of the response's body in bytes.
+    pub max_response_bytes: usize,
+}
+
+impl Call {
+    /// A POST of a JSON body with the default deadlines: connect 5 s, first byte 20 s, between bytes 15 s, 120 s in
+    /// total, at most 8 MiB.
+    pub fn post_json(url: Url, reach: Reach, body: impl Into<Bytes>) -> Self {
+        Self { method: Method::POST, body: body.into(), ..Self::get(url, reach) }
+    }
+
+    /// A GET with the same defaults.
+    pub fn get(url: Url, reach: Reach) -> Self {
+        Self {
+            method: Method::GET,
+            url,
+            reach,
+            credential: None,
+            accept: "*/*",
+            body: Bytes::new(),
+            connect_deadline: Duration::from_secs(5),
+            first_byte_deadline: Duration::from_secs(20),
+            between_bytes_deadline: Duration::from_secs(15),
+            total_deadline: Duration::from_secs(120),
+            max_response_bytes: 8 * 1024 * 1024,
+        }
+    }
+}
+
+/// A provider's answer of any status.
+#[derive(Debug)]
+pub struct Response {
+    /// The HTTP status.
+    pub status: u16,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body, as it comes in.
+    pub body: BodyStream,
+}
+
+impl Egress {
+    /// Calls a provider. Dropping the future, or the response's body, closes the exchange upstream.
+    ///
+    /// # Errors
+    /// The guard's refusal, a credential that does not belong there, or what [`CallFailure`] lists up to the
+    /// response's head. An error status is no error here.
+    pub async fn call(&self, call: Call) -> Result<Response, CallError> {
+        let start = Instant::now();
+        let end = start + call.total_deadline.min(LONGEST_WAIT);
+        check_url(&call.url, &call.reach)?;
+        if call.method != Method::POST && call.method != Method::GET {
+            return Err(bad_request());
+        }
+        let client = self.client(&call.url, &call.reach)?;
+        let mut request = Request::new(Full::new(call.body));
+        *request.method_mut() = call.method;
+        *request.uri_mut() = request_uri(&call.url).ok_or_else(bad_request)?;
+        let headers = request.headers_mut();
+        headers.insert(ACCEPT, HeaderValue::from_static(call.accept));
+        headers.insert(USER_AGENT, self.user_agent(None));
+        if let Some(credential) = &call.credential {
+            headers.insert(AUTHORIZATION, authorization(credential, &call.url, &call.reach)?);
+        }
+        if request.method() == Method::POST {
+            let json = HeaderValue::from_static("application/json");
+            request.headers_mut().insert(CONTENT_TYPE, json);
+        }
+
+        let mut connection = capture_connection(&mut request);
+        let mut response = pin!(client.request(request));
+        let limit = start + call.connect_deadline.min(LONGEST_WAIT);
+        let mut timer = Box::pin(sleep_until(limit.min(end)));
+        let timed_out = |limit, failure| CallError::new(if end <= limit { CallFailure::TotalTimeout } else { failure });
+        let early = tokio::select! {
+            biased;
+            response = response.as_mut() => Some(response?),
+            () = async { drop(connection.wait_for_connection_metadata().await) } => None,
+            () = timer.as_mut() => return Err(timed_out(limit, CallFailure::ConnectTimeout)),
+        };
+        let response = match early {
+            Some(response) => response,
+            None => {
+                let limit = Instant::now() + call.first_byte_deadline.min(LONGEST_WAIT);
+                timer.as_mut().reset(limit.min(end));
+                tokio::select! {
+                    biased;
+                    response = response => response?,
+                    () = timer.as_mut() => return Err(timed_out(limit, CallFailure::FirstByteTimeout)),
+                }
+            }
+        };
+        let (head, body) = response.into_parts();
+        if Encoding::of(&head.headers) != Some(Encoding::Identity) {
+            return Err(CallError::new(CallFailure::BadEncoding));
+        }
+        Ok(Response {
+            status: head.status.as_u16(),
+            headers: head.headers,
+            body: BodyStream::new(
+                body,
+                call.max_response_bytes,
+                call.between_bytes_deadline.min(LONGEST_WAIT),
+                end,
+                timer,
+            ),
+        })
+    }
+}
+
+fn bad_request() -> CallError {
+    CallError::new(CallFailure::BadRequest)
+}
+
+/// The header, if this credential may go to this URL.
+fn authorization(credential: &Credential, url: &Url, reach: &Reach) -> Result<HeaderValue, CallError> {
+    let host = url.host_str().unwrap_or_default();
+    let port = url.port_or_known_default().unwrap_or_default();
+    let bound = &credential.host;
+    let same_host = bound.eq_ignore_ascii_case(host)
+        || bound
+            .rsplit_once(':')
+            .is_some_and(|(name, number)| name.eq_ignore_ascii_case(host) && number.parse() == Ok(port));
+    if host.is_empty() || !same_host {
+        return Err(CallError::new(CallFailure::CredentialHost));
+    }
+    if url.scheme() != "https" && !plain_stays_private(url, reach) {
+        return Err(CallError::new(CallFailure::CredentialPlain));
+    }
+    let secret = credential.secret.expose();
+    // An empty key would make a header that says nothing and hides the mistake.
+    if secret.is_empty() {
+        return Err(bad_request());
+    }
+    let mut text = String::with_capacity("Bearer ".len() + secret.len());
+    text.push_str("Bearer ");
+    text.push_str(secret);
+    let mut value = HeaderValue::try_from(text).map_err(|_| bad_request())?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+/// True if plain http on this reach cannot leave the operator's networks: the connector lets the operator's reach
+/// dial only private addresses without TLS, and an exact socket is what it is.
+fn plain_stays_private(url: &Url, reach: &Reach) -> bool {
+    match reach {
+        Reach::Public => false,
+        Reach::Operator => true,
+        Reach::Exact(only) => guard::is_private(only.ip()) && !matches!(url.host(), None | Some(Host::Domain(_))),
+    }
+}

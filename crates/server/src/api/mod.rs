@@ -1,0 +1,10 @@
+//! The HTTP API: one endpoint reads in one file, its types, its handler and its documentation together.
+//!
+//! A handler parses into validated types and calls one function of `ops`. It holds no rule of its own, and one
+//! file here never imports another.
+
+pub mod documents;
+pub mod health;
+pub mod widget_feedback;
+pub mod widget_messages;
+pub mod widget_sessions;

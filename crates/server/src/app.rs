@@ -1,0 +1,342 @@
+//! The running program as one concrete struct: what every request, job and command works with.
+//!
+//! Built once by [`App::start`], by the server, by the command line and by tests alike; cheap to clone. Owns no
+//! rule: it holds the parts and hands them out.
+
+use crate::api;
+use crate::client::Client;
+use crate::config::Config;
+use crate::events::EventLog;
+use crate::limits::{ConnectionCounter, LoadGauge, Rule, WindowLimiter};
+use crate::middleware::headers;
+use crate::middleware::host::Names;
+use crate::ops::budgets::{Budgets, Caps};
+use crate::ops::data_keys::DataKeys;
+use crate::ops::indexes::Indexes;
+use crate::ops::origins::Origins;
+use crate::ops::sessions::Sessions;
+use crate::ops::sites::Sites;
+use crate::ops::tokens::Tokens;
+use crate::ops::{installation, upstreams};
+use crate::telemetry::Metrics;
+use bytes::Bytes;
+use chatward_egress::{Egress, Reach};
+use chatward_providers::ProviderSet;
+use chatward_store::{Engine, Store};
+use chatward_types::{
+    Clock, Entropy, Error, Event, EventName, NodeId, Outcome, OwnerId, Result, Severity, SessionId, SiteId,
+    SystemClock,
+};
+use chatward_vault::{SystemEntropy, Vault};
+use http::HeaderValue;
+use std::borrow::Cow;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// The handle; clones share everything.
+#[derive(Debug, Clone)]
+pub struct App(Arc<Parts>);
+
+impl std::ops::Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+/// What the program consists of.
+#[derive(Debug)]
+pub struct Parts {
+    /// The configuration, as loaded.
+    pub config: Config,
+    /// Stored time, limits and expiry.
+    pub clock: Arc<dyn Clock>,
+    /// Ids, keys and nonces.
+    pub entropy: Arc<dyn Entropy>,
+    /// All records.
+    pub store: Store,
+    /// Sealing and opening.
+    pub vault: Vault,
+    /// Owners' open data keys.
+    pub data_keys: DataKeys,
+    /// Visitor tokens and session ids.
+    pub tokens: Tokens,
+    /// The file of security events.
+    pub events: EventLog,
+    /// Counters.
+    pub metrics: Metrics,
+    /// Requests per address.
+    pub limiter: WindowLimiter,
+    /// The windows of each group.
+    pub rules: Rules,
+    /// Requests in flight.
+    pub load: Arc<LoadGauge>,
+    /// Open connections.
+    pub connections: Arc<ConnectionCounter>,
+    /// Sites by key and id.
+    pub sites: Sites,
+    /// Sessions in use.
+    pub sessions: Sessions,
+    /// Open indexes.
+    pub indexes: Indexes,
+    /// Allowed origins.
+    pub origins: Origins,
+    /// Our own host names.
+    pub names: Names,
+    /// The way out.
+    pub egress: Egress,
+    /// Where a crawl may go: public addresses; in the demo its one socket.
+    pub crawl_reach: Reach,
+    /// Who answers.
+    pub providers: ProviderSet,
+    /// The providers' keys.
+    pub credentials: upstreams::Credentials,
+    /// Places for provider calls.
+    pub provider_places: Arc<Semaphore>,
+    /// Money.
+    pub budgets: Budgets,
+    /// The tenant of everything that is made here until accounts exist.
+    pub owner: OwnerId,
+    /// This process among the nodes.
+    pub node: NodeId,
+    /// Whether no other node can serve the same sessions (SQLite).
+    pub single_node: bool,
+    /// Cancelled when no new work is taken.
+    pub stopping: CancellationToken,
+    /// Cancelled when open answers must end now.
+    pub halt: CancellationToken,
+    /// Answers and jobs that run apart from their requests.
+    pub tasks: TaskTracker,
+    /// The API's description, as served.
+    pub openapi: Bytes,
+    /// The policy of our own unframed pages.
+    pub page_policy: HeaderValue,
+    /// The X-XSS-Protection header, if it is sent.
+    pub x_xss_protection: Option<HeaderValue>,
+}
+
+/// The windows of each limit group.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    /// The chat API.
+    pub chat: Vec<Rule>,
+    /// Every other API route.
+    pub api: Vec<Rule>,
+    /// Pages and files.
+    pub files: Vec<Rule>,
+}
+
+/// What differs between the server, the demo, the command line and a test.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// The source of randomness.
+    pub entropy: Arc<dyn Entropy>,
+    /// The demo's one socket, the only private address that a crawl may visit.
+    pub sample: Option<SocketAddr>,
+    /// Another resolver for outbound names.
+    pub resolver: Option<Arc<dyn chatward_egress::Resolve>>,
+    /// Whether security events go to the configured file (a command that only reads has no need to).
+    pub write_events: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            clock: Arc::new(SystemClock),
+            entropy: Arc::new(SystemEntropy),
+            sample: None,
+            resolver: None,
+            write_events: true,
+        }
+    }
+}
+
+impl App {
+    /// Opens the store, brings it up to date, opens the vault and builds everything else.
+    ///
+    /// # Errors
+    /// With a text for the operator: a database that does not answer, another master key, a bad provider.
+    pub async fn start(config: Config, options: Options) -> Result<Self> {
+        let Options { clock, entropy, sample, resolver, write_events } = options;
+        let vault = installation::open_vault(&config, &entropy)?;
+        let store = installation::open_store(&config).await?;
+        installation::check_master_key(&store, &vault).await?;
+        let owner = installation::default_owner(&store, clock.as_ref(), entropy.as_ref()).await?;
+        let tokens = Tokens::load(&store, &vault, clock.as_ref(), entropy.as_ref()).await?;
+        let mut egress = Egress::builder().user_agent(config.crawl.user_agent.clone());
+        if let Some(resolver) = resolver {
+            egress = egress.resolver(resolver);
+        }
+        if let Some(socket) = sample {
+            egress = egress.exact_socket(socket);
+        }
+        let egress = egress.build()?;
+        let (providers, credentials) = upstreams::build(&config, &egress, &clock)?;
+        let budgets = Budgets::new(
+            store.clone(),
+            Caps {
+                site: unsigned(config.budgets.site_daily_micro_usd),
+                installation: unsigned(config.budgets.installation_daily_micro_usd),
+                warn_at: f64::from(config.budgets.warn_at),
+            },
+        );
+        let metrics = Metrics::new(&crate::routes::rows().iter().map(|row| (row.method.as_str(), row.path)).collect::<Vec<_>>());
+        let events = if write_events {
+            EventLog::start(&config.logging, Arc::clone(&clock))
+        } else {
+            EventLog::discarding(Arc::clone(&clock))
+        };
+        let app = Self(Arc::new(Parts {
+            limiter: WindowLimiter::new(config.limits.tracked_addresses),
+            rules: rules(&config),
+            load: Arc::new(LoadGauge::new(config.limits.tighten_above, config.limits.tighten_to)),
+            connections: Arc::new(ConnectionCounter::new()),
+            data_keys: DataKeys::default(),
+            sites: Sites::default(),
+            sessions: Sessions::default(),
+            indexes: Indexes::default(),
+            origins: Origins::new(&config.public_url.origin().ascii_serialization(), &config.cors.allowed_origins),
+            names: names(&config),
+            crawl_reach: sample.map_or(Reach::Public, Reach::Exact),
+            provider_places: Arc::new(Semaphore::new(config.budgets.concurrent_calls)),
+            node: NodeId::generate(clock.as_ref(), entropy.as_ref())?,
+            single_node: store.engine() == Engine::Sqlite,
+            stopping: CancellationToken::new(),
+            halt: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+            openapi: Bytes::from(api::documents::openapi_text()),
+            page_policy: page_policy(),
+            x_xss_protection: config
+                .headers
+                .x_xss_protection
+                .as_deref()
+                .and_then(|text| HeaderValue::from_str(text).ok()),
+            clock,
+            entropy,
+            store,
+            vault,
+            tokens,
+            events,
+            metrics,
+            egress,
+            providers,
+            credentials,
+            budgets,
+            owner,
+            config,
+        }));
+        crate::ops::sites::refresh_origins(&app).await?;
+        Ok(app)
+    }
+
+    /// Begins a security event; nothing is written before [`EventBuilder::emit`].
+    pub fn event(&self, name: EventName, severity: Severity, outcome: Outcome) -> EventBuilder<'_> {
+        EventBuilder { log: &self.events, event: Event::new(self.clock.now(), name, severity, outcome) }
+    }
+
+    /// Lets running answers and jobs end, then stops them, gives money back and closes the store. Nothing that was
+    /// acknowledged is lost: it was committed before.
+    pub async fn stop(&self) {
+        self.stopping.cancel();
+        self.tasks.close();
+        let drain = self.config.server.drain_deadline;
+        if tokio::time::timeout(drain, self.tasks.wait()).await.is_err() {
+            self.halt.cancel();
+            // Each open answer now stores what it has as interrupted; that takes a commit, not a model's time.
+            let _ = tokio::time::timeout(std::time::Duration::from_secs(5), self.tasks.wait()).await;
+        }
+        self.halt.cancel();
+        if let Err(error) = self.budgets.give_back(i64::MAX).await {
+            tracing::warn!(source = error.source_line(), "open slices of the budget stay taken until the day ends");
+        }
+        let _ = self.store.remove_node(self.node).await;
+        self.event(EventName::ServerLifecycle, Severity::Info, Outcome::Success).detail("stopped").emit();
+        self.events.flush(std::time::Duration::from_secs(3)).await;
+        self.store.close().await;
+    }
+}
+
+/// A security event in the making.
+#[derive(Debug)]
+#[must_use = "an event is written by `emit`"]
+pub struct EventBuilder<'a> {
+    log: &'a EventLog,
+    event: Event,
+}
+
+impl EventBuilder<'_> {
+    /// The client whose request it was.
+    pub fn of(mut self, client: &Client) -> Self {
+        self.event.request_id = Some(client.request_id.as_ref().into());
+        self.event.address = Some(client.address);
+        self.event.user_agent = client.user_agent.as_deref().map(Into::into);
+        self.event.path = client.path;
+        self
+    }
+
+    /// The site concerned.
+    pub fn site(mut self, site: SiteId) -> Self {
+        self.event.site = Some(site);
+        self
+    }
+
+    /// The session concerned.
+    pub fn session(mut self, session: &SessionId) -> Self {
+        self.event.session = Some(session.clone());
+        self
+    }
+
+    /// An explanation in our own words; never content, a token or a key.
+    pub fn detail(mut self, detail: impl Into<Cow<'static, str>>) -> Self {
+        self.event.detail = Some(detail.into());
+        self
+    }
+
+    /// Hands it to the log, which never blocks.
+    pub fn emit(self) {
+        self.log.emit(self.event);
+    }
+}
+
+fn rules(config: &Config) -> Rules {
+    let limits = &config.limits;
+    let api = Rule { limit: limits.api_requests, window_seconds: limits.api_window_seconds };
+    Rules {
+        chat: vec![
+            Rule { limit: limits.per_minute, window_seconds: 60 },
+            Rule { limit: limits.per_hour, window_seconds: 3600 },
+        ],
+        // One page of ours loads about ten files, so a person who opens many pages is no flood yet.
+        files: vec![Rule { limit: api.limit.saturating_mul(10), ..api }],
+        api: vec![api],
+    }
+}
+
+fn names(config: &Config) -> Names {
+    let public = config.public_url.host().map(|host| host.to_string());
+    let configured = config.server.hosts.iter().map(|name| match name.parse::<std::net::Ipv6Addr>() {
+        Ok(address) => format!("[{address}]"),
+        Err(_) => name.clone(),
+    });
+    Names::new(public.into_iter().chain(configured))
+}
+
+fn page_policy() -> HeaderValue {
+    let text = headers::framed_by(std::iter::empty());
+    HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("default-src 'none'"))
+}
+
+fn unsigned(amount: i64) -> u64 {
+    u64::try_from(amount).unwrap_or(0)
+}
+
+/// An operator's mistake: one line that names the setting and the fix.
+pub fn setting_error(setting: &str, fix: &str) -> Error {
+    Error::new(chatward_types::Kind::Invalid, "configuration", format!("{setting}: {fix}"))
+}

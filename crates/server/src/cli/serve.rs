@@ -1,0 +1,152 @@
+//! `chatward serve`: binds, starts the app and its jobs, serves until it is told to stop.
+
+use super::{Common, Failure, Outcome, print};
+use crate::app::{App, Options, setting_error};
+use crate::config::Config;
+use crate::listen::{self, ListenSettings};
+use crate::{admin, jobs, routes};
+use chatward_types::{EventName, Outcome as EventOutcome, Severity};
+use clap::Args;
+use std::fs::File;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle;
+
+/// How to serve.
+#[derive(Debug, Args)]
+pub(super) struct ServeArguments {
+    /// The address and port to listen on (port 0 picks a free one); wins over the configuration
+    #[arg(long, value_name = "ADDR:PORT")]
+    listen: Option<SocketAddr>,
+}
+
+pub(super) async fn run(common: &Common, arguments: ServeArguments) -> Outcome {
+    let config = common.load(arguments.listen)?;
+    crate::telemetry::start(&config.logging);
+    for warning in config.warnings() {
+        tracing::warn!(warning = warning.as_str(), "configuration");
+    }
+    let running = Running::start(config, Options::default()).await?;
+    if common.json {
+        print::json(&serde_json::json!({ "listening": running.address_text() }));
+    } else {
+        print::line(&format!("Chatward listens on {}", running.address_text()));
+        if let Some(admin) = running.admin_address {
+            print::line(&format!("metrics     http://{admin}/metrics"));
+        }
+    }
+    wait_for_stop().await?;
+    running.stop().await;
+    Ok(())
+}
+
+/// A server that runs: the app, its listeners and its jobs.
+pub(super) struct Running {
+    pub(super) app: App,
+    address: SocketAddr,
+    admin_address: Option<SocketAddr>,
+    listeners: Vec<JoinHandle<()>>,
+    jobs: JoinHandle<()>,
+    /// Held as long as the server lives: one server for one SQLite database.
+    _lock: Option<File>,
+}
+
+impl Running {
+    /// Binds, opens and serves. When this returns, requests are answered.
+    pub(super) async fn start(config: Config, options: Options) -> Result<Self, Failure> {
+        let listener = bind("server.listen", config.server.listen).await?;
+        let address = listener.local_addr().map_err(chatward_types::Error::from)?;
+        let config = config.bound_to(address);
+        let admin_listener = match config.admin.listen {
+            Some(wanted) => Some(bind("admin.listen", wanted).await?),
+            None => None,
+        };
+        let lock = lock_data(&config)?;
+        let settings = listen_settings(&config);
+        let app = App::start(config, options).await?;
+        let mut listeners = Vec::new();
+        let mut admin_address = None;
+        if let Some(listener) = admin_listener {
+            admin_address = listener.local_addr().ok();
+            listeners.push(serve(&app, listener, admin::router(&app), settings.clone()));
+        }
+        listeners.push(serve(&app, listener, routes::router(&app), settings));
+        let jobs = tokio::spawn(jobs::run(app.clone()));
+        app.event(EventName::ServerLifecycle, Severity::Info, EventOutcome::Success).detail("started").emit();
+        Ok(Self { app, address, admin_address, listeners, jobs, _lock: lock })
+    }
+
+    /// The address as a URL.
+    pub(super) fn address_text(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Refuses new work, lets streams end within the limit, and closes everything.
+    pub(super) async fn stop(self) {
+        self.app.stopping.cancel();
+        for listener in self.listeners {
+            let _ = listener.await;
+        }
+        let _ = self.jobs.await;
+        self.app.stop().await;
+    }
+}
+
+fn serve(app: &App, listener: TcpListener, router: axum::Router, settings: ListenSettings) -> JoinHandle<()> {
+    let connections = Arc::clone(&app.connections);
+    let stopping = app.stopping.clone();
+    tokio::spawn(async move {
+        listen::serve(listener, router, settings, connections, stopping).await;
+    })
+}
+
+/// Waits for SIGTERM or SIGINT.
+pub(super) async fn wait_for_stop() -> Outcome {
+    let failed = |error: std::io::Error| Failure::Failed(format!("signals cannot be received: {error}"));
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("stopping: no new work is taken, open answers may end");
+    Ok(())
+}
+
+async fn bind(setting: &str, address: SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address).await.map_err(|error| {
+        let text = format!("cannot listen on {address} ({error}); choose another address or port, or 0 for a free one");
+        Failure::from(setting_error(setting, &text))
+    })
+}
+
+/// Two servers on one SQLite file would each trust their own copy of the sessions; the second is refused.
+fn lock_data(config: &Config) -> Result<Option<File>, Failure> {
+    if !config.database.url.expose().starts_with("sqlite:") {
+        return Ok(None);
+    }
+    std::fs::create_dir_all(&config.data_dir).map_err(chatward_types::Error::from)?;
+    let file = File::create(config.data_dir.join("serve.lock")).map_err(chatward_types::Error::from)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(_) => Err(Failure::Failed(
+            "another server already runs on this data folder; stop it, choose another --data, or use PostgreSQL for several"
+                .to_owned(),
+        )),
+    }
+}
+
+fn listen_settings(config: &Config) -> ListenSettings {
+    let server = &config.server;
+    ListenSettings {
+        header_timeout: server.header_timeout,
+        idle_timeout: server.idle_timeout,
+        max_connections: server.max_connections,
+        max_connections_per_address: server.max_connections_per_address,
+        drain_deadline: server.drain_deadline,
+        trusted_peers: server.trusted_proxies.clone(),
+        ..ListenSettings::default()
+    }
+}

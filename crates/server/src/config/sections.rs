@@ -1,0 +1,302 @@
+//! The settings of the server itself, each written once with its default, its bounds and its explanation.
+//!
+//! Owns: the sections' structs. Never does: relate one setting to another; that is `rules.rs`.
+//! The money, content and provider sections stand in `sections_answers.rs`.
+
+use super::error::ConfigError;
+use super::kinds::{
+    address, choice, host, name, network, origin, path, secret, secret_without_file, span, web_address,
+};
+use super::layers::Fallback::{Derived, Text, Unset};
+use super::layers::Layers;
+use super::section::{Section, key, section, setting};
+use super::shape::{Shape, list, number, optional, or_off, whole};
+use chatward_types::{Environment, Secret};
+use ipnet::IpNet;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+use url::Url;
+
+section! {
+    /// The installation as a whole.
+    Installation "" {
+        /// `production` is the one switch that refuses unsafe settings. NODE_ENV can only tighten what the file says.
+        environment: Environment = Text("development"), choice(&[
+            ("development", Environment::Development),
+            ("staging", Environment::Staging),
+            ("production", Environment::Production),
+        ]), ["NODE_ENV"];
+        /// The folder for the database and the logs. Created when it is missing.
+        data_dir: PathBuf = Text("data"), path(), [];
+    }
+}
+
+section! {
+    /// The address that people use.
+    Front "" {
+        /// The public address, as a browser shows it. Links, the widget's frame and the accepted Host are made from it.
+        public_url: Url = Derived("`http://localhost:` and the port of `server.listen`; must be set in production"),
+            web_address(), [];
+    }
+}
+
+/// Which header of a trusted proxy carries the client's address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientAddressHeader {
+    /// `X-Forwarded-For`, read from right to left past trusted hops.
+    XForwardedFor,
+    /// `X-Real-IP`, one address.
+    XRealIp,
+    /// `CF-Connecting-IP`, one address.
+    CfConnectingIp,
+    /// `Forwarded` (RFC 7239), its `for` parameters read from right to left past trusted hops.
+    Forwarded,
+}
+
+impl ClientAddressHeader {
+    /// The header's name in lower case.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::XForwardedFor => "x-forwarded-for",
+            Self::XRealIp => "x-real-ip",
+            Self::CfConnectingIp => "cf-connecting-ip",
+            Self::Forwarded => "forwarded",
+        }
+    }
+}
+
+section! {
+    /// Where the server listens, whom it believes, and how long it waits.
+    Server "server" {
+        /// The address and port. Anything but loopback needs `trusted_proxies`. The variable PORT changes the port alone.
+        listen: SocketAddr = Text("127.0.0.1:3001"), address(), [];
+        /// Host names accepted besides the public address. A request for another name gets 421.
+        hosts: Vec<String> = Derived("`localhost`, `127.0.0.1` and `::1`; empty in production"), list(host(), 64), [];
+        /// Reverse proxies whose client address header is believed.
+        trusted_proxies: Vec<IpNet> = Text(""), list(network(), 64), [];
+        /// The one header that carries the client's address. Must be named when there are trusted proxies.
+        client_address_header: Option<ClientAddressHeader> = Unset("the address of the connection counts"),
+            optional(choice(&[
+                ("x-forwarded-for", ClientAddressHeader::XForwardedFor),
+                ("x-real-ip", ClientAddressHeader::XRealIp),
+                ("cf-connecting-ip", ClientAddressHeader::CfConnectingIp),
+                ("forwarded", ClientAddressHeader::Forwarded),
+            ])), [];
+        /// Bytes of a request's body; a larger one gets 413.
+        max_body_bytes: usize = Text("65536"), whole(1024, 16_777_216), [];
+        /// How long a request's body may take to arrive; a slower one gets 408.
+        body_timeout: Duration = Text("10s"), span("100ms", "5m"), [];
+        /// How long a request may take until its answer begins.
+        request_timeout: Duration = Text("60s"), span("1s", "10m"), [];
+        /// How long a request's headers may take to arrive; a slower connection is closed.
+        header_timeout: Duration = Text("10s"), span("100ms", "1m"), [];
+        /// How long an idle connection is kept.
+        idle_timeout: Duration = Text("75s"), span("1s", "10m"), [];
+        /// Open connections in all; further ones are closed at once.
+        max_connections: usize = Text("10000"), whole(1, 1_000_000), [];
+        /// Open connections an address (IPv6: a /64). Trusted proxies are not counted.
+        max_connections_per_address: usize = Text("100"), whole(1, 1_000_000), [];
+        /// How long open answers may take to end when the server stops.
+        drain_deadline: Duration = Text("20s"), span("0s", "10m"), [];
+    }
+}
+
+section! {
+    /// The administrative listener (`/metrics`).
+    Admin "admin" {
+        /// Loopback or a private address.
+        listen: Option<SocketAddr> = Text("127.0.0.1:9464"), or_off(address()), [];
+    }
+}
+
+section! {
+    /// Where records are kept.
+    Database "database" {
+        /// `sqlite://` and a path, or a `postgres://` address. In production PostgreSQL must be on loopback, a socket
+        /// or a private address, and a remote one needs `?sslmode=verify-full`.
+        url: Secret<String> = Derived("a SQLite file `chatward.db` in `data_dir`"),
+            secret("a sqlite:// or postgres:// address"), ["DATABASE_URL"];
+        /// PostgreSQL: the login that owns the tables. Must be set, and be another one, in production.
+        migrate_url: Option<Secret<String>> = Unset("`url` is used"), optional(secret("a postgres:// address")), [];
+        /// PostgreSQL: the login for administrative queries. Must be set, and be another one, in production.
+        admin_url: Option<Secret<String>> = Unset("`url` is used"), optional(secret("a postgres:// address")), [];
+        /// Connections in the pool.
+        pool_size: u32 = Text("10"), whole(1, 500), [];
+        /// How long a request waits for a connection before it gets 503.
+        acquire_deadline: Duration = Text("3s"), span("50ms", "1m"), [];
+    }
+}
+
+section! {
+    /// The master key that seals conversations and stored secrets.
+    Vault "vault" {
+        /// The master key's file, mode 0600, created when it is missing. In production it must be named and stand
+        /// outside `data_dir`, so that no copy of the data holds its key.
+        key_file: Option<PathBuf> = Derived("`keys/master.key` in `data_dir`; must be set in production"),
+            optional(path()), [];
+        /// The master key itself, 32 bytes in hexadecimal or base64, instead of a file.
+        key: Option<Secret<String>> = Unset("`key_file` is used"),
+            optional(secret_without_file("32 bytes in hexadecimal or base64")), [];
+    }
+}
+
+section! {
+    /// Who may call from a browser.
+    Cors "cors" {
+        /// Origins accepted besides the public address and each site's own. In the environment JSON or comma-separated.
+        /// `*`, http and localhost are refused in production.
+        allowed_origins: Vec<String> = Text(""), list(origin(), 256), ["ALLOWED_ORIGINS", "CORS_ORIGIN"];
+    }
+}
+
+impl Cors {
+    /// Whether a browser's Origin header is on the list. `null` and the empty text never are.
+    pub fn allows(&self, origin: &str) -> bool {
+        !matches!(origin, "" | "null" | "*")
+            && self.allowed_origins.iter().any(|allowed| allowed == "*" || allowed == origin)
+    }
+}
+
+section! {
+    /// Requests an address may make (IPv6: a /64), in fixed windows that start at its first.
+    Limits "limits" {
+        /// Requests of the chat API a minute.
+        per_minute: u32 = Text("60"), whole(1, 1_000_000), ["MAX_REQUESTS_PER_MINUTE"];
+        /// Requests of the chat API an hour.
+        per_hour: u32 = Text("1000"), whole(1, 100_000_000), ["MAX_REQUESTS_PER_HOUR"];
+        /// Requests of every other route in one window.
+        api_requests: u32 = Text("100"), whole(1, 1_000_000), [];
+        /// Seconds of that window.
+        api_window_seconds: u32 = Text("900"), whole(1, 86_400), [];
+        /// Addresses remembered one by one; beyond them networks are counted instead.
+        tracked_addresses: usize = Text("65536"), whole(1024, 16_777_216), [];
+        /// Requests in flight from which on limits tighten.
+        tighten_above: u32 = Text("512"), whole(1, 1_000_000), [];
+        /// The fraction of each limit that is left then.
+        tighten_to: f32 = Text("0.5"), number(0.01, 1.0), [];
+    }
+}
+
+/// What happens when a session is used from another network than the one that made it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AddressChange {
+    /// It is logged.
+    Log,
+    /// It is logged and refused.
+    Refuse,
+}
+
+section! {
+    /// Visitors' sessions.
+    Sessions "sessions" {
+        /// Hours without activity after which a session and its messages are removed.
+        idle_hours: u32 = Text("24"), whole(1, 8760), ["SESSION_MAX_AGE_HOURS"];
+        /// When a session is used from another network.
+        on_address_change: AddressChange = Text("log"), choice(&[
+            ("log", AddressChange::Log),
+            ("refuse", AddressChange::Refuse),
+        ]), [];
+        /// Seconds between two sweeps for idle sessions.
+        sweep_seconds: u32 = Text("300"), whole(1, 86_400), [];
+    }
+}
+
+/// How the server's log is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// Text for people.
+    Text,
+}
+
+/// How much the server's log says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LogLevel {
+    /// Failures alone.
+    Error,
+    /// And what deserves a look.
+    Warn,
+    /// And the ordinary course of things.
+    Info,
+    /// And its details.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+impl LogLevel {
+    /// The level in a filter.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+}
+
+section! {
+    /// The server's log (standard error) and the file of security events.
+    Logging "logging" {
+        /// The form of the server's log.
+        format: LogFormat = Derived("`text`; `json` in production"), choice(&[
+            ("json", LogFormat::Json),
+            ("text", LogFormat::Text),
+        ]), [];
+        /// How much is logged. `debug` and `trace` are refused in production: they may show what people wrote.
+        level: LogLevel = Text("info"), choice(&[
+            ("error", LogLevel::Error),
+            ("warn", LogLevel::Warn),
+            ("info", LogLevel::Info),
+            ("debug", LogLevel::Debug),
+            ("trace", LogLevel::Trace),
+        ]), [];
+        /// The file of security events, one JSON line each, mode 0600.
+        security_file: Option<PathBuf> = Derived("`logs/security.log` in `data_dir`"), or_off(path()), [];
+        /// Bytes after which that file is rotated.
+        rotate_bytes: u64 = Text("16777216"), whole(65_536, 1_073_741_824), [];
+        /// Hours after which that file is rotated.
+        rotate_hours: u32 = Text("24"), whole(1, 8760), [];
+        /// Days that rotated files are kept.
+        keep_days: u32 = Text("30"), whole(1, 3650), [];
+    }
+}
+
+section! {
+    /// Response headers that are a matter of taste.
+    Headers "headers" {
+        /// The X-XSS-Protection header, which current browsers ignore and security guides still ask for.
+        x_xss_protection: Option<String> = Text("1; mode=block"), or_off(choice_text(&["0", "1", "1; mode=block"])), [];
+    }
+}
+
+section! {
+    /// Broadcast feeds (served from a later version on; the values are checked now).
+    Feeds "feeds" {
+        /// The secret that verifies device tokens: at least 32 characters of A-Z a-z 0-9 _ - + / = . ~ ! @ # $ % ^ & *,
+        /// and not a well-known one.
+        jwt_secret: Option<Secret<String>> = Unset("no device can publish"),
+            optional(secret("at least 32 random characters")), ["JWT_SECRET"];
+        /// Devices that may publish.
+        allowed_devices: Vec<String> = Text(""), list(name(64), 256), ["ALLOWED_DEVICE_ID"];
+    }
+}
+
+/// One of a few texts that stand for themselves.
+fn choice_text(words: &'static [&'static str]) -> super::shape::Simple<String> {
+    super::shape::Simple {
+        expects: words.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(", ").into(),
+        read: Box::new(move |text| {
+            if words.contains(&text) {
+                Ok(text.to_owned())
+            } else {
+                super::shape::wrong("is not one of its words", format!("write one of \"{}\"", words.join("\", \"")))
+            }
+        }),
+        show: |value| super::shape::quoted(value),
+    }
+}

@@ -1,0 +1,121 @@
+//! Background work: crawls from the jobs table, the poll of changes, sweeps, and the node's sign of life.
+//!
+//! Each loop ends when the server stops; a piece of work that fails is logged and tried again at its next turn.
+//! Owns no rule: each turn is one function of ops, which tests call with a time of their choice.
+
+pub mod crawls;
+
+use crate::app::App;
+use crate::ops::{changes, sessions};
+use chatward_types::{DAY, MINUTE, Result};
+use std::time::Duration;
+
+/// How often other nodes' and the command line's changes are read.
+const CHANGES_EVERY: Duration = Duration::from_millis(250);
+/// How often a node says that it lives. Others believe it for three times as long.
+const HEARTBEAT_EVERY: Duration = Duration::from_secs(5);
+/// How often small things are put in order.
+const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(60);
+/// How long a change is kept for nodes that were away.
+const CHANGES_KEPT: i64 = DAY;
+/// How long an ended job's report is kept.
+const JOBS_KEPT: i64 = 30 * DAY;
+/// How many days of taken budgets are kept.
+const BUDGET_DAYS_KEPT: i64 = 90;
+
+/// Runs everything until the server stops.
+pub async fn run(app: App) {
+    if let Err(error) = app.store.register_node(app.node, app.clock.now()).await {
+        tracing::error!(source = error.source_line(), "this node could not register; the command line will not see it");
+    }
+    tokio::join!(
+        follow_changes(&app),
+        beat(&app),
+        sweep(&app),
+        keep_house(&app),
+        crawls::run(&app),
+    );
+}
+
+async fn follow_changes(app: &App) {
+    let mut seq = loop {
+        match app.store.latest_change().await {
+            Ok(seq) => break seq,
+            Err(error) => {
+                report("changes", &error);
+                if !pause(app, CHANGES_EVERY * 4).await {
+                    return;
+                }
+            }
+        }
+    };
+    // What changed between the start and now was read by nobody: take the sites' origins once more.
+    if let Err(error) = crate::ops::sites::refresh_origins(app).await {
+        report("changes", &error);
+    }
+    while pause(app, CHANGES_EVERY).await {
+        match changes::apply_since(app, seq).await {
+            Ok(next) => seq = next,
+            Err(error) => report("changes", &error),
+        }
+    }
+}
+
+async fn beat(app: &App) {
+    while pause(app, HEARTBEAT_EVERY).await {
+        let now = app.clock.now();
+        let beaten = match app.store.heartbeat_node(app.node, now).await {
+            // Forgotten while the store was out of reach.
+            Ok(false) => app.store.register_node(app.node, now).await,
+            Ok(true) => Ok(()),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = beaten {
+            report("heartbeat", &error);
+        }
+    }
+}
+
+async fn sweep(app: &App) {
+    let every = Duration::from_secs(u64::from(app.config.sessions.sweep_seconds));
+    while pause(app, every).await {
+        if let Err(error) = sessions::sweep(app, app.clock.now()).await {
+            report("sweep", &error);
+        }
+    }
+}
+
+async fn keep_house(app: &App) {
+    while pause(app, HOUSEKEEPING_EVERY).await {
+        if let Err(error) = run_housekeeping(app).await {
+            report("housekeeping", &error);
+        }
+    }
+}
+
+/// One turn of housekeeping: spent limit windows, yesterday's budgets, old changes.
+///
+/// # Errors
+/// When the store fails; the next turn does it.
+pub async fn run_housekeeping(app: &App) -> Result<()> {
+    let now = app.clock.now();
+    app.limiter.sweep(now);
+    app.budgets.give_back(now.div_euclid(DAY)).await?;
+    app.store.prune_changes(now - CHANGES_KEPT).await?;
+    app.store.prune_nodes(now - 10 * MINUTE).await?;
+    app.store.prune_jobs(now - JOBS_KEPT).await?;
+    app.store.prune_budgets(now.div_euclid(DAY) - BUDGET_DAYS_KEPT).await?;
+    Ok(())
+}
+
+/// Waits; false when the server stops.
+async fn pause(app: &App, time: Duration) -> bool {
+    tokio::select! {
+        () = app.stopping.cancelled() => false,
+        () = tokio::time::sleep(time) => true,
+    }
+}
+
+fn report(work: &'static str, error: &chatward_types::Error) {
+    tracing::error!(work, source = error.source_line(), "background work failed; it is tried again");
+}

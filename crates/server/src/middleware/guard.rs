@@ -1,0 +1,156 @@
+//! The guard of one route: counts the request, checks its origin, checks its credential, in this order.
+//!
+//! Counting comes first, before anything is parsed or authenticated, so that refused requests count too.
+//! Every front passes here; none has a copy of its own.
+
+use super::cors::{self, Origin};
+use super::{Answered, Client, headers};
+use crate::app::App;
+use crate::error::{ApiError, Carried};
+use crate::limits::{Decision, Rule};
+use crate::ops::tokens::Visitor;
+use crate::routes::{Limit, Policy, Row};
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use chatward_types::{Error, EventName, Kind, Outcome, Severity};
+use http::header::{AUTHORIZATION, HeaderMap};
+use std::sync::Arc;
+
+/// The origin that the request came from, after the check; a request extension.
+#[derive(Debug, Clone)]
+pub struct FromOrigin(pub Origin);
+
+/// Runs the guard of `row`.
+pub async fn run(
+    State((app, row)): State<(App, Row)>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let Some(client) = request.extensions_mut().get_mut::<Client>() else {
+        return ApiError::from(Error::internal("the stack did not run")).into_response();
+    };
+    client.path = Some(row.path);
+    let client = client.clone();
+    let origin = cors::of(request.headers());
+    let mut response = match admit(&app, row, &client, &origin, &mut request) {
+        Ok(decision) => {
+            let mut response = next.run(request).await;
+            if let Some(decision) = decision {
+                headers::add_limit_fields(response.headers_mut(), &decision);
+            }
+            response
+        }
+        Err(refusal) => refusal.into_response(),
+    };
+    if row.policy != Policy::Public
+        && let Origin::Named(origin) = &origin
+        && app.origins.is_known(origin)
+        && !Carried::has_code(&response, cors::REFUSED)
+    {
+        cors::grant(response.headers_mut(), origin);
+    }
+    response.extensions_mut().insert(Answered(row));
+    response
+}
+
+fn admit(
+    app: &App,
+    row: Row,
+    client: &Client,
+    origin: &Origin,
+    request: &mut Request,
+) -> Result<Option<Decision>, ApiError> {
+    let decision = count(app, row.limit, client)?;
+    match row.policy {
+        Policy::Public => {}
+        Policy::SiteOrigin => {
+            // Which of the site's origins it is, ops checks; here it must at least be somebody's.
+            match origin {
+                Origin::Named(name) if app.origins.is_known(name) => {}
+                _ => return Err(cors::refuse(app, client).into()),
+            }
+            request.extensions_mut().insert(FromOrigin(origin.clone()));
+        }
+        Policy::Visitor => {
+            let visitor = authenticate(app, client, request.headers())?;
+            check_visitor_origin(app, client, origin, &visitor, request)?;
+            request.extensions_mut().insert(Arc::new(visitor));
+        }
+    }
+    Ok(decision)
+}
+
+/// Counts a request in the windows of its group; refuses with 429 when one is full.
+pub fn count(app: &App, group: Limit, client: &Client) -> Result<Option<Decision>, ApiError> {
+    let rules: &[Rule] = match group {
+        Limit::Chat => &app.rules.chat,
+        Limit::Api => &app.rules.api,
+        Limit::Files => &app.rules.files,
+        Limit::Health => return Ok(None),
+    };
+    let decision =
+        app.limiter.check(group as u8, client.address, rules, app.load.scale(), app.clock.now());
+    if decision.allowed {
+        return Ok(Some(decision));
+    }
+    app.metrics.count_limited();
+    app.event(EventName::RateLimitExceeded, Severity::Warning, Outcome::Refused)
+        .of(client)
+        .emit();
+    let mut fields = HeaderMap::new();
+    headers::add_limit_fields(&mut fields, &decision);
+    let refusal = Error::new(
+        Kind::Limited,
+        "rate_limited",
+        "Too many requests from this network address. Wait as long as Retry-After says, then try again.",
+    )
+    .retry_after(decision.reset_seconds);
+    Err(ApiError::from(refusal).with_headers(fields))
+}
+
+fn authenticate(app: &App, client: &Client, headers: &HeaderMap) -> Result<Visitor, ApiError> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let token = match (values.next(), values.next()) {
+        (Some(value), None) => value.to_str().ok().and_then(bearer),
+        _ => None,
+    };
+    let visitor = token.and_then(|token| app.tokens.verify_visitor(token, app.clock.now()));
+    visitor.ok_or_else(|| refuse_session(app, client).into())
+}
+
+/// The refusal of a token or session that is missing, forged, expired or unknown: one answer for all.
+pub fn refuse_session(app: &App, client: &Client) -> Error {
+    app.event(EventName::InvalidSessionId, Severity::Warning, Outcome::Refused)
+        .of(client)
+        .emit();
+    Error::new(
+        Kind::Unauthenticated,
+        "session_invalid",
+        "There is no such session. Start a new one with POST /api/v1/widget/sessions.",
+    )
+}
+
+fn check_visitor_origin(
+    app: &App,
+    client: &Client,
+    origin: &Origin,
+    visitor: &Visitor,
+    request: &Request,
+) -> Result<(), ApiError> {
+    let allowed = match origin {
+        Origin::Named(name) => **name == *visitor.origin || app.origins.is_ours(name),
+        Origin::Unusable => false,
+        // A browser that hides its origin still says whether the call crosses sites.
+        Origin::Absent => match request.headers().get("sec-fetch-site") {
+            None => true,
+            Some(value) => matches!(value.as_bytes(), b"same-origin" | b"none"),
+        },
+    };
+    if allowed { Ok(()) } else { Err(cors::refuse(app, client).into()) }
+}
+
+fn bearer(value: &str) -> Option<&str> {
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim_start())
+}

@@ -1,0 +1,419 @@
+//! The life of one answer, in a task of its own so that it outlives the client's connection.
+//!
+//! The question is stored while the provider is asked; the answer is acknowledged (`Done`) only after both are
+//! committed. A client that leaves has five seconds' grace, then the upstream is cancelled and what there is is
+//! stored as interrupted. The reservation is settled with what was really used, on every way out; a way out
+//! that forgets to settle spends all of it.
+
+use crate::app::App;
+use crate::client::Client;
+use crate::ops::chat::{self, Allowance, Citation, Content};
+use crate::ops::data_keys::OwnerKeys;
+use crate::ops::sessions::{Answering as PlaceInSession, Live};
+use crate::ops::sites::Site;
+use chatward_providers::{
+    Attempt, ChatRequest, Finish, Observer, Piece, Usage, cited_numbers, estimate_request_tokens,
+};
+use chatward_store::{HotRow, MessageRow, MessageState, Role, UsageRow};
+use chatward_types::{Error, EventName, MessageId, Outcome, Result, Severity, Timestamp, UsageId};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::mpsc::Sender;
+use tokio::time::Instant;
+
+/// How long the upstream goes on after the client has left.
+const GRACE: Duration = Duration::from_secs(5);
+/// How long a reader may leave the queue full before it counts as gone.
+const READER_PATIENCE: Duration = Duration::from_secs(30);
+/// The longest answer that is kept.
+const MOST_TEXT: usize = 64 * 1024;
+
+/// Everything that one answer needs.
+#[derive(Debug)]
+pub struct Turn {
+    /// When the visitor asked.
+    pub asked_at: Timestamp,
+    /// The id of the visitor's message.
+    pub question_id: MessageId,
+    /// The id of the answer.
+    pub answer_id: MessageId,
+    /// The owner's data keys.
+    pub keys: OwnerKeys,
+    /// The site.
+    pub site: Arc<Site>,
+    /// The session.
+    pub live: Arc<Live>,
+    /// What is asked.
+    pub request: ChatRequest,
+    /// Who asks.
+    pub client: Client,
+    /// What pays for a provider; without it the sources answer.
+    pub allowance: Option<Allowance>,
+    /// The session's place for an answer, held until the end.
+    pub place_in_session: PlaceInSession,
+}
+
+/// What comes out of a running answer, in this order; the last is `Done` or `Failed`.
+#[derive(Debug)]
+pub enum Progress {
+    /// More text.
+    Delta(String),
+    /// The answer is complete and stored.
+    Done(Box<Answer>),
+    /// The answer could not be completed or stored.
+    Failed(Error),
+}
+
+/// A complete, stored answer.
+#[derive(Debug)]
+pub struct Answer {
+    /// Its id, for feedback.
+    pub id: MessageId,
+    /// The whole text.
+    pub text: String,
+    /// Its sources.
+    pub citations: Vec<Citation>,
+    /// Whether the model was cut off by the token limit.
+    pub cut_short: bool,
+}
+
+struct Produced {
+    text: String,
+    state: MessageState,
+    provider: String,
+    model: String,
+    usage: Usage,
+    cost: u64,
+    cut_short: bool,
+    failure: Option<Error>,
+}
+
+/// Runs an answer from the stored question to the acknowledged end.
+pub async fn run(app: App, mut turn: Turn, out: Sender<Progress>) {
+    let allowance = turn.allowance.take();
+    let (reservation, place) = match allowance {
+        Some(Allowance { reservation, place }) => (Some(reservation), Some(place)),
+        None => (None, None),
+    };
+    let question = store_question(&app, &turn);
+    let answer = produce(&app, &turn, place.is_some(), &out);
+    // If the question cannot be stored, the provider's call is dropped: nothing unstored is paid for in full.
+    let outcome = tokio::try_join!(question, async { Ok::<_, Error>(answer.await) });
+    drop(place);
+    let progress = match outcome {
+        Ok(((), produced)) => {
+            if let Some(reservation) = reservation {
+                reservation.settle(produced.cost);
+            }
+            conclude(&app, &turn, produced).await
+        }
+        Err(error) => Err(error),
+    };
+    let progress = match progress {
+        Ok(answer) => {
+            app.event(EventName::ChatMessageProcessed, Severity::Info, Outcome::Success)
+                .of(&turn.client)
+                .site(turn.site.id)
+                .session(&turn.live.row.id)
+                .emit();
+            Progress::Done(Box::new(answer))
+        }
+        Err(error) => {
+            app.event(EventName::ChatError, Severity::Error, Outcome::Failure)
+                .of(&turn.client)
+                .site(turn.site.id)
+                .session(&turn.live.row.id)
+                .detail(error.code())
+                .emit();
+            if let Some(source) = error.source_line() {
+                tracing::error!(request_id = &*turn.client.request_id, source, "an answer failed");
+            }
+            Progress::Failed(error)
+        }
+    };
+    let _ = tokio::time::timeout(READER_PATIENCE, out.send(progress)).await;
+}
+
+async fn store_question(app: &App, turn: &Turn) -> Result<()> {
+    let content = Content { text: turn.request.question.clone(), citations: Vec::new() };
+    let now = turn.asked_at;
+    turn.live.touch(now);
+    let row = MessageRow {
+        id: turn.question_id,
+        conversation: turn.live.row.conversation,
+        role: Role::User,
+        state: MessageState::Complete,
+        provider: String::new(),
+        sealed: chat::seal_content(&turn.keys, turn.question_id, &content)?,
+        created_at: now,
+    };
+    let scope = turn.site.scope();
+    app.store
+        .append(vec![
+            HotRow::Message { scope, row },
+            HotRow::Touch { scope, session: turn.live.row.id.clone(), at: now },
+        ])
+        .await?;
+    let most = app.config.budgets.upstream_messages;
+    turn.live.remember(Role::User, turn.request.question.as_str().into(), most);
+    Ok(())
+}
+
+/// Reads the answer to its end, handing text on as it comes.
+async fn produce(app: &App, turn: &Turn, upstream: bool, out: &Sender<Progress>) -> Produced {
+    let observer = Failures { app, turn, billed: Mutex::default() };
+    let streamed = turn.request.delivery == chatward_providers::Delivery::Streamed;
+    let credentials = |name: &str| app.credentials.of(name);
+    let mut left_at: Option<Instant> = None;
+    let begun = if upstream {
+        let answer = app.providers.answer(&turn.request, &credentials, &observer);
+        unless_gone(app, out, &mut left_at, answer).await
+    } else {
+        Some(app.providers.answer_from_sources(&turn.request))
+    };
+    let Some(mut answering) = begun else {
+        return Produced::nothing(app, &turn.request);
+    };
+    let mut produced = Produced {
+        text: String::new(),
+        state: MessageState::Interrupted,
+        provider: answering.provider().to_string(),
+        model: answering.model().to_string(),
+        usage: Usage::default(),
+        cost: 0,
+        cut_short: false,
+        failure: None,
+    };
+    loop {
+        let Some(piece) = unless_gone(app, out, &mut left_at, answering.next()).await else { break };
+        match piece {
+            Some(Ok(Piece::Text(text))) => {
+                if produced.text.len() + text.len() > MOST_TEXT {
+                    produced.failure = Some(cut_off("the answer is over its bound"));
+                    break;
+                }
+                produced.text.push_str(&text);
+                if streamed && left_at.is_none() {
+                    let sent = tokio::time::timeout(READER_PATIENCE, out.send(Progress::Delta(text))).await;
+                    if !matches!(sent, Ok(Ok(()))) {
+                        left_at = Some(Instant::now());
+                    }
+                }
+            }
+            Some(Ok(Piece::Usage(_))) => {}
+            Some(Ok(Piece::Done(finish))) => {
+                produced.state = MessageState::Complete;
+                produced.cut_short = finish == Finish::Length;
+                break;
+            }
+            Some(Err(error)) => {
+                app.metrics.count_provider(&produced.provider, error.class.as_str());
+                produced.failure = Some(cut_off(error.to_string()));
+                break;
+            }
+            None => {
+                produced.failure = Some(cut_off("the answer ended without its end"));
+                break;
+            }
+        }
+    }
+    produced.usage = answering.usage().0;
+    let failed = *observer.billed.lock().unwrap_or_else(PoisonError::into_inner);
+    produced.cost = answering.cost().saturating_add(failed);
+    drop(answering);
+    if produced.failure.is_none() {
+        app.metrics.count_provider(&produced.provider, "answered");
+    }
+    app.metrics.count_spent(&produced.provider, produced.usage.input_tokens, produced.usage.output_tokens, produced.cost);
+    produced
+}
+
+/// Stores the answer with what it cost; only then is it acknowledged.
+async fn conclude(app: &App, turn: &Turn, produced: Produced) -> Result<Answer> {
+    let citations = cite(&turn.request, &produced.text);
+    let content = Content { text: produced.text, citations };
+    // After its question, however coarse the clock.
+    let now = app.clock.now().max(turn.asked_at + 1);
+    turn.live.touch(now);
+    let scope = turn.site.scope();
+    let mut rows = Vec::with_capacity(3);
+    if !content.text.is_empty() {
+        let row = MessageRow {
+            id: turn.answer_id,
+            conversation: turn.live.row.conversation,
+            role: Role::Assistant,
+            state: produced.state,
+            provider: produced.provider.clone(),
+            sealed: chat::seal_content(&turn.keys, turn.answer_id, &content)?,
+            created_at: now,
+        };
+        rows.push(HotRow::Message { scope, row });
+    }
+    if produced.cost > 0 || produced.usage.input_tokens > 0 {
+        let row = UsageRow {
+            id: UsageId::generate(app.clock.as_ref(), app.entropy.as_ref())?,
+            site: turn.site.id,
+            provider: produced.provider,
+            model: produced.model,
+            input_tokens: i64::from(produced.usage.input_tokens),
+            output_tokens: i64::from(produced.usage.output_tokens),
+            micro_usd: i64::try_from(produced.cost).unwrap_or(i64::MAX),
+            at: now,
+        };
+        rows.push(HotRow::Usage { scope, row });
+    }
+    app.store.append(rows).await?;
+    let most = app.config.budgets.upstream_messages;
+    if !content.text.is_empty() {
+        turn.live.remember(Role::Assistant, content.text.as_str().into(), most);
+    }
+    if let Some(failure) = produced.failure {
+        return Err(failure);
+    }
+    Ok(Answer {
+        id: turn.answer_id,
+        text: content.text,
+        citations: content.citations,
+        cut_short: produced.cut_short,
+    })
+}
+
+/// The sources that the text names, by the numbers that we issued.
+fn cite(request: &ChatRequest, text: &str) -> Vec<Citation> {
+    cited_numbers(text, &request.passages)
+        .into_iter()
+        .filter_map(|number| request.passages.iter().find(|passage| passage.number == number))
+        .map(|passage| Citation {
+            id: passage.number,
+            title: passage.title.as_ref().to_owned(),
+            url: passage.url.as_ref().to_owned(),
+            quote: if passage.quote.is_empty() {
+                passage.text.chars().take(300).collect()
+            } else {
+                passage.quote.as_ref().to_owned()
+            },
+        })
+        .collect()
+}
+
+fn cut_off(source: impl Into<chatward_types::BoxedSource>) -> Error {
+    Error::new(
+        chatward_types::Kind::Unavailable,
+        "answer_interrupted",
+        "The answer broke off. Ask again in a moment.",
+    )
+    .retry_after(5)
+    .with_source(source)
+}
+
+/// Waits for `work` unless the server halts or the client has been gone for longer than the grace.
+async fn unless_gone<T>(
+    app: &App,
+    out: &Sender<Progress>,
+    left_at: &mut Option<Instant>,
+    work: impl Future<Output = T>,
+) -> Option<T> {
+    tokio::pin!(work);
+    loop {
+        let grace_ends = left_at.map(|at| at + GRACE);
+        tokio::select! {
+            biased;
+            done = &mut work => return Some(done),
+            () = app.halt.cancelled() => return None,
+            () = tokio::time::sleep_until(grace_ends.unwrap_or_else(Instant::now)), if grace_ends.is_some() => return None,
+            () = out.closed(), if left_at.is_none() => *left_at = Some(Instant::now()),
+        }
+    }
+}
+
+impl Produced {
+    /// The client left before any provider had begun to answer: the one that was asked may still bill the prompt.
+    fn nothing(app: &App, request: &ChatRequest) -> Self {
+        let usage = Usage { input_tokens: estimate_request_tokens(request), output_tokens: 0 };
+        Self {
+            text: String::new(),
+            state: MessageState::Interrupted,
+            provider: String::new(),
+            model: String::new(),
+            usage,
+            cost: chat::highest_cost(app, request),
+            cut_short: false,
+            failure: Some(cut_off("the client left before the answer began")),
+        }
+    }
+}
+
+/// Turns failed attempts into events, and adds up what they may be billed for.
+struct Failures<'a> {
+    app: &'a App,
+    turn: &'a Turn,
+    billed: Mutex<u64>,
+}
+
+impl Observer for Failures<'_> {
+    fn observe(&self, attempt: Attempt<'_>) {
+        let Attempt::Failed(error) = attempt else { return };
+        self.app.metrics.count_provider(&error.provider, error.class.as_str());
+        if error.class.may_be_billed() {
+            let tokens = estimate_request_tokens(&self.turn.request);
+            let prompt = Usage { input_tokens: tokens, output_tokens: 0 };
+            let asked = self.app.providers.providers().find(|provider| provider.name() == &*error.provider);
+            let cost = asked.and_then(|provider| provider.price()).map_or(0, |price| price.cost(prompt));
+            let mut billed = self.billed.lock().unwrap_or_else(PoisonError::into_inner);
+            *billed = billed.saturating_add(cost);
+        }
+        self.app
+            .event(EventName::ProviderFailed, Severity::Warning, Outcome::Failure)
+            .of(&self.turn.client)
+            .site(self.turn.site.id)
+            .detail(error.to_string())
+            .emit();
+    }
+}
+
+/// An answer that nobody's session holds: for the command line.
+#[derive(Debug)]
+pub struct Unstored {
+    /// The whole text.
+    pub text: String,
+    /// Its sources.
+    pub citations: Vec<Citation>,
+    /// Who answered.
+    pub provider: String,
+}
+
+/// Answers a question outside any session; the money is reserved and settled all the same.
+///
+/// # Errors
+/// When the store fails or the answer breaks off.
+pub async fn ask_once(app: &App, site: &Site, question: &str) -> Result<Unstored> {
+    let question = chat::clean(app, question)?;
+    let found = chat::look_up(app, site, &question, &[]).await?;
+    let request = chat::request(app, site, Vec::new(), question, found, chatward_providers::Delivery::Whole);
+    let allowance = chat::reserve(app, site, &request, None).await;
+    let credentials = |name: &str| app.credentials.of(name);
+    let mut answering = match &allowance {
+        Some(_) => app.providers.answer(&request, &credentials, &()).await,
+        None => app.providers.answer_from_sources(&request),
+    };
+    let mut text = String::new();
+    let mut failure = None;
+    while let Some(piece) = answering.next().await {
+        match piece {
+            Ok(Piece::Text(more)) => text.push_str(&more),
+            Ok(_) => {}
+            Err(error) => failure = Some(cut_off(error)),
+        }
+    }
+    if let Some(Allowance { reservation, .. }) = allowance {
+        reservation.settle(answering.cost());
+    }
+    match failure {
+        Some(error) => Err(error),
+        None => Ok(Unstored {
+            citations: cite(&request, &text),
+            provider: answering.provider().to_string(),
+            text,
+        }),
+    }
+}

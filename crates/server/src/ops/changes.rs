@@ -1,0 +1,42 @@
+//! What other nodes and the command line have changed: polled from the `changes` table and applied to caches.
+//!
+//! A row names what changed, never what it changed to; a cache drops its copy and reads again.
+
+use crate::app::App;
+use chatward_store::change;
+use chatward_types::{Result, SessionId, SiteId};
+
+/// How many rows one poll reads.
+const PAGE: u32 = 500;
+
+/// Applies everything after `seq` and returns the new place to continue from.
+///
+/// # Errors
+/// When the store fails; nothing is lost, the next poll reads the same rows.
+pub async fn apply_since(app: &App, mut seq: i64) -> Result<i64> {
+    loop {
+        let rows = app.store.changes_after(seq, PAGE).await?;
+        let Some(last) = rows.last() else { return Ok(seq) };
+        seq = last.seq;
+        let full = rows.len() >= PAGE as usize;
+        let mut sites_changed = false;
+        for row in rows {
+            match row.kind.as_str() {
+                change::SITE_ADDED | change::SITE_CHANGED | change::SITE_REMOVED | change::INDEX_SWAPPED => {
+                    sites_changed = true;
+                    if let Ok(site) = row.subject.parse::<SiteId>() {
+                        app.sites.forget(site);
+                    }
+                }
+                change::SESSION_ERASED => app.sessions.forget(&SessionId::from_verified(row.subject)),
+                other => tracing::warn!(kind = other, "a change of a kind that this version does not know"),
+            }
+        }
+        if sites_changed {
+            super::sites::refresh_origins(app).await?;
+        }
+        if !full {
+            return Ok(seq);
+        }
+    }
+}

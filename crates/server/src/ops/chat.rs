@@ -1,0 +1,279 @@
+//! One question of a visitor, from the checked text to the running answer.
+//!
+//! Path: places and caps are checked, passages are found, money and a provider's place are reserved, and then a
+//! task of its own (see `answers`) stores, asks, streams and settles, whatever becomes of the client.
+
+use crate::app::App;
+use crate::client::Client;
+use crate::ops::answers::{self, Progress, Turn};
+use crate::ops::budgets::{Reservation, Reserved};
+use crate::ops::data_keys::OwnerKeys;
+use crate::ops::sessions::Live;
+use crate::ops::sites::Site;
+use crate::ops::{indexes, prompts, sanitize};
+use chatward_knowledge::answer::{self, ExtractiveAnswer, not_on_this_site};
+use chatward_knowledge::{Hit, Language};
+use chatward_providers::{ChatMessage, ChatRequest, Delivery, Passage, Provider, Usage, estimate_request_tokens};
+use chatward_store::{MessageRow, Role};
+use chatward_types::{Error, EventName, Kind, MessageId, Outcome, Result, Severity};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use utoipa::ToSchema;
+
+/// How many passages go with a question.
+const PASSAGES: usize = 6;
+/// How many items of an answer wait for a slow reader.
+const QUEUE: usize = 32;
+
+/// A source of an answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Citation {
+    /// The number that the text uses, as in `[1]`.
+    pub id: u32,
+    /// The title of the page.
+    pub title: String,
+    /// The address of the page.
+    pub url: String,
+    /// The words of the page that support the answer.
+    pub quote: String,
+}
+
+/// What a message holds besides its row: sealed as JSON.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Content {
+    /// The text.
+    pub text: String,
+    /// The sources, for an answer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub citations: Vec<Citation>,
+}
+
+/// What pays for and carries the provider's call; absent when the sources alone must answer.
+#[derive(Debug)]
+pub struct Allowance {
+    /// The money put aside.
+    pub reservation: Reservation,
+    /// One of the installation's places for a provider's call.
+    pub place: OwnedSemaphorePermit,
+}
+
+/// Checks and cleans a visitor's text.
+///
+/// # Errors
+/// [`Kind::Invalid`] when it is empty or longer than the limit; nothing is cut silently.
+pub fn clean(app: &App, text: &str) -> Result<String> {
+    let most = app.config.messages.max_characters;
+    if text.chars().count() > most {
+        return Err(Error::new(
+            Kind::Invalid,
+            "message_too_long",
+            format!("The message is too long: {most} characters are the most. Shorten it and send it again."),
+        ));
+    }
+    let text = sanitize::clean_message(text);
+    let text = text.trim();
+    if text.is_empty() {
+        return Err(Error::new(Kind::Invalid, "message_empty", "Field `message` is empty. Write a question."));
+    }
+    Ok(text.to_owned())
+}
+
+/// Starts the answer to `question`. What comes out of the channel ends with `Done` or `Failed`.
+///
+/// # Errors
+/// Before anything is stored or spent: a full conversation, too many answers at once, or a store that fails.
+pub async fn ask(
+    app: &App,
+    site: Arc<Site>,
+    live: Arc<Live>,
+    question: String,
+    delivery: Delivery,
+    client: Client,
+) -> Result<mpsc::Receiver<Progress>> {
+    let place_in_session = live.begin_answer()?;
+    let upstream = app.config.budgets.upstream_messages;
+    let (turns, stored) = live.history(app, upstream).await?;
+    if stored.saturating_add(2) > app.config.messages.max_conversation {
+        return Err(Error::new(
+            Kind::Conflict,
+            "conversation_full",
+            "This conversation has reached its longest. Delete it or start a new session.",
+        ));
+    }
+    let found = look_up(app, &site, &question, &turns).await?;
+    let request = request(app, &site, turns, question, found, delivery);
+    let allowance = reserve(app, &site, &request, Some(&client)).await;
+    let id = || MessageId::generate(app.clock.as_ref(), app.entropy.as_ref());
+    let turn = Turn {
+        asked_at: app.clock.now(),
+        question_id: id()?,
+        answer_id: id()?,
+        keys: crate::ops::data_keys::of(app, &site.scope()).await?,
+        site,
+        live,
+        request,
+        client,
+        allowance,
+        place_in_session,
+    };
+    let (sender, receiver) = mpsc::channel(QUEUE);
+    app.tasks.spawn(answers::run(app.clone(), turn, sender));
+    Ok(receiver)
+}
+
+/// What the providers are asked.
+pub fn request(
+    app: &App,
+    site: &Site,
+    turns: Vec<crate::ops::sessions::Turn>,
+    question: String,
+    found: Found,
+    delivery: Delivery,
+) -> ChatRequest {
+    let messages = turns.into_iter().map(|turn| ChatMessage {
+        role: match turn.role {
+            Role::User => chatward_providers::Role::User,
+            Role::Assistant => chatward_providers::Role::Assistant,
+        },
+        text: turn.text.as_ref().to_owned(),
+    });
+    ChatRequest {
+        system: prompts::system(site),
+        messages: messages.collect(),
+        question,
+        passages: found.passages,
+        from_sources: found.from_sources,
+        max_output_tokens: app.config.budgets.output_tokens,
+        temperature: 0.2,
+        delivery,
+    }
+}
+
+/// Opens a stored message.
+///
+/// # Errors
+/// When the row was changed or its key is gone.
+pub fn open_content(keys: &OwnerKeys, row: &MessageRow) -> Result<Content> {
+    let bytes = keys.open(&row.id.to_string(), &row.sealed)?;
+    serde_json::from_slice(&bytes).map_err(Error::internal)
+}
+
+/// Seals a message's content for its row.
+///
+/// # Errors
+/// When the entropy source fails.
+pub fn seal_content(keys: &OwnerKeys, id: MessageId, content: &Content) -> Result<Vec<u8>> {
+    let bytes = serde_json::to_vec(content).map_err(Error::internal)?;
+    keys.seal(&id.to_string(), &bytes)
+}
+
+/// What the site says about a question.
+#[derive(Debug)]
+pub struct Found {
+    /// The passages, best first.
+    pub passages: Arc<[Passage]>,
+    /// The answer from them alone, or that the site does not say.
+    pub from_sources: Arc<str>,
+}
+
+/// Looks a question up. A model may judge every passage; the answer from the sources alone quotes only what fits.
+///
+/// # Errors
+/// When the store fails or the index is damaged.
+pub async fn look_up(app: &App, site: &Site, question: &str, turns: &[crate::ops::sessions::Turn]) -> Result<Found> {
+    let Some(open) = indexes::of(app, site).await? else {
+        let language = site.settings.language.as_deref().and_then(Language::from_tag).unwrap_or_default();
+        return Ok(Found { passages: Arc::from([]), from_sources: not_found(site, not_on_this_site(language)) });
+    };
+    let mut query = open.index.analyse(question);
+    let mut hits = open.index.search_query(&query, PASSAGES);
+    if hits.is_empty()
+        && let Some(before) = turns.iter().rev().find(|turn| turn.role == Role::User)
+    {
+        // "And how long does that take?" has no word of its own to look for; the question before it has.
+        query = open.index.analyse(&format!("{} {question}", before.text));
+        hits = open.index.search_query(&query, PASSAGES);
+    }
+    let chunk_of = |hit: &Hit| open.chunks.get(usize::try_from(hit.ordinal).ok()?);
+    let found: Vec<(u32, &Hit, &indexes::Chunk)> =
+        hits.iter().zip(1..).filter_map(|(hit, number)| Some((number, hit, chunk_of(hit)?))).collect();
+    let quotable: Vec<answer::Passage<'_>> = found
+        .iter()
+        .map(|&(number, _, chunk)| answer::Passage { number, heading: &chunk.heading, text: &chunk.text })
+        .collect();
+    let from_sources = match answer::extractive_answer(&query, &hits, &quotable) {
+        ExtractiveAnswer::Found { text, .. } => text.into(),
+        ExtractiveAnswer::NotOnThisSite { text } => not_found(site, text),
+    };
+    let passage = |&(number, hit, chunk): &(u32, &Hit, &indexes::Chunk)| Passage {
+        number,
+        title: Arc::clone(&chunk.title),
+        url: Arc::clone(&chunk.url),
+        text: Arc::clone(&chunk.text),
+        score: hit.score,
+        quote: answer::quote(&query, &chunk.heading, &chunk.text).text.into(),
+    };
+    Ok(Found { passages: found.iter().map(passage).collect(), from_sources })
+}
+
+/// That the site does not say, and whom to ask instead where its owner has set that.
+fn not_found(site: &Site, sentence: &str) -> Arc<str> {
+    match &site.settings.contact {
+        Some(contact) => format!("{sentence}\n\n{contact}").into(),
+        None => sentence.into(),
+    }
+}
+
+/// Puts money and a provider's place aside. Without either, the sources answer and the owner is told why.
+pub async fn reserve(app: &App, site: &Site, request: &ChatRequest, client: Option<&Client>) -> Option<Allowance> {
+    // The last provider is always `extractive`; with none before it there is nothing to pay for.
+    if app.providers.providers().count() < 2 {
+        return None;
+    }
+    let report = |name, severity, detail: &'static str| {
+        let event = app.event(name, severity, Outcome::Refused).site(site.id).detail(detail);
+        match client {
+            Some(client) => event.of(client).emit(),
+            None => event.emit(),
+        }
+    };
+    let Ok(place) = Arc::clone(&app.provider_places).try_acquire_owned() else {
+        report(EventName::BudgetExhausted, Severity::Warning, "every place for a provider's call is taken");
+        return None;
+    };
+    match app.budgets.reserve(site.id, highest_cost(app, request), app.clock.now()).await {
+        Ok(Reserved::Granted(reservation)) => {
+            if let Some(which) = reservation.nearly_used_up() {
+                app.event(EventName::BudgetWarning, Severity::Warning, Outcome::Success)
+                    .site(site.id)
+                    .detail(format!("the daily budget of the {which} is nearly used up"))
+                    .emit();
+            }
+            Some(Allowance { reservation, place })
+        }
+        Ok(Reserved::Exhausted("site")) => {
+            report(EventName::BudgetExhausted, Severity::Warning, "the site's daily budget is used up");
+            None
+        }
+        Ok(Reserved::Exhausted(_)) => {
+            report(EventName::BudgetExhausted, Severity::Error, "the installation's daily budget is used up");
+            None
+        }
+        Err(error) => {
+            // Without an account of the money nothing is spent; the sources still answer.
+            tracing::error!(source = error.source_line(), "the budget cannot be read; answering from sources");
+            report(EventName::ChatError, Severity::Error, "the budget cannot be read");
+            None
+        }
+    }
+}
+
+/// What the answer costs at most: every provider may be asked, and each may bill its prompt.
+pub fn highest_cost(app: &App, request: &ChatRequest) -> u64 {
+    let usage = Usage {
+        input_tokens: estimate_request_tokens(request),
+        output_tokens: request.max_output_tokens,
+    };
+    app.providers.providers().filter_map(Provider::price).map(|price| price.cost(usage)).sum()
+}

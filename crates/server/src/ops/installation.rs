@@ -1,0 +1,87 @@
+//! The first steps of every start: the vault, the store, the check that they belong together, the default owner.
+
+use crate::app::setting_error;
+use crate::config::Config;
+use chatward_store::{Store, StoreConfig};
+use chatward_types::{Clock, Entropy, Environment, Error, OwnerId, Result};
+use chatward_vault::{FileMasterKey, LocalMasterKey, MasterKey, Vault};
+use std::sync::Arc;
+
+const PROOF: &str = "vault.proof";
+const PROOF_TEXT: &[u8] = b"this master key opens this installation";
+
+/// Opens the vault with the configured master key; makes the key's file on the first start.
+///
+/// # Errors
+/// With the setting's name: a file that others can read, a key of the wrong form, or none.
+pub fn open_vault(config: &Config, entropy: &Arc<dyn Entropy>) -> Result<Vault> {
+    let master: Arc<dyn MasterKey> = match (&config.vault.key, &config.vault.key_file) {
+        (Some(text), _) => Arc::new(LocalMasterKey::from_environment_text(text)?),
+        (None, Some(path)) => Arc::new(FileMasterKey::load_or_create(path, entropy.as_ref())?),
+        (None, None) => return Err(setting_error("vault.key_file", "name the master key's file, outside data_dir")),
+    };
+    Ok(Vault::new(master, Arc::clone(entropy)))
+}
+
+/// Connects to the store and brings its schema up to date.
+///
+/// # Errors
+/// When it does not answer or is newer than this program.
+pub async fn open_store(config: &Config) -> Result<Store> {
+    std::fs::create_dir_all(&config.data_dir)
+        .map_err(|error| setting_error("data_dir", "cannot be created; choose a folder that can be").with_source(error))?;
+    let store = Store::connect(&StoreConfig {
+        url: config.database.url.clone(),
+        migrate_url: config.database.migrate_url.clone(),
+        admin_url: config.database.admin_url.clone(),
+        allow_set_role: config.environment == Environment::Development,
+        pool_size: config.database.pool_size,
+        acquire_deadline: config.database.acquire_deadline,
+    })
+    .await?;
+    store.migrate().await?;
+    Ok(store)
+}
+
+/// Refuses a master key that is not the one this installation's rows were sealed with: a new one would make every
+/// stored conversation unreadable, silently.
+///
+/// # Errors
+/// [`chatward_types::Kind::Invalid`] with what to do.
+pub async fn check_master_key(store: &Store, vault: &Vault) -> Result<()> {
+    use base64::Engine as _;
+    let encoding = base64::engine::general_purpose::STANDARD;
+    let stored = match store.get_setting(PROOF).await? {
+        Some(stored) => stored,
+        None => {
+            let proof = encoding.encode(vault.seal(PROOF, PROOF_TEXT)?);
+            store.set_setting_if_absent(PROOF, &proof).await?
+        }
+    };
+    let opened = encoding.decode(&stored).map_err(Error::internal).and_then(|sealed| vault.open(PROOF, &sealed));
+    match opened {
+        Ok(text) if text == PROOF_TEXT => Ok(()),
+        _ => Err(setting_error(
+            "vault.key_file",
+            "this is not the master key that the database was sealed with; restore the right key file from your backup",
+        )),
+    }
+}
+
+/// The tenant of everything that is made until accounts exist.
+///
+/// # Errors
+/// When the store fails.
+pub async fn default_owner(store: &Store, clock: &dyn Clock, entropy: &dyn Entropy) -> Result<OwnerId> {
+    const SETTING: &str = "owner.default";
+    let id = match store.get_setting(SETTING).await? {
+        Some(id) => id,
+        None => {
+            // The owner first, its name as the default after: whoever reads the setting finds the row.
+            let id = OwnerId::generate(clock, entropy)?;
+            store.insert_owner(id, "default", clock.now()).await?;
+            store.set_setting_if_absent(SETTING, &id.to_string()).await?
+        }
+    };
+    id.parse::<OwnerId>().map_err(Error::internal)
+}

@@ -1,0 +1,345 @@
+//! Sites: what a visitor's request needs to know of one, cached; and how an operator adds and changes them.
+
+use crate::app::App;
+use crate::ops::origins;
+use chatward_store::{NewSite, SiteRow};
+use chatward_types::{Environment, Error, EventName, JobId, Kind, OwnerId, Outcome, Result, Scope, Severity, SiteId};
+use chatward_vault::PublishableKey;
+use quick_cache::sync::Cache;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use url::Url;
+
+/// How many sites stay cached.
+const KEPT: usize = 4096;
+/// The most origins that a site may have.
+pub const MOST_ORIGINS: usize = 50;
+
+/// A site as the fronts see it.
+#[derive(Debug)]
+pub struct Site {
+    /// Its id.
+    pub id: SiteId,
+    /// Its tenant.
+    pub owner: OwnerId,
+    /// The publishable key that pages carry.
+    pub key: Box<str>,
+    /// The address that the crawl starts from.
+    pub url: Box<str>,
+    /// Its name.
+    pub name: Box<str>,
+    /// The origins that may frame and call its chat.
+    pub origins: Box<[String]>,
+    /// What its owner has set.
+    pub settings: Settings,
+    /// The generation of its index; 0 before the first crawl.
+    pub generation: i64,
+}
+
+/// What an owner sets on a site; JSON in the store. Every member has a default.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// The heading of the chat; the site's name where absent.
+    pub title: Option<String>,
+    /// What the chat says first.
+    pub greeting: Option<String>,
+    /// Questions offered before the first message; at most 6.
+    pub starters: Vec<String>,
+    /// The language of the site as a BCP 47 tag, where the crawl should not guess it.
+    pub language: Option<String>,
+    /// What a visitor is told to do when the site does not answer a question, such as an address to write to.
+    pub contact: Option<String>,
+    /// Further origins to which links in answers are live.
+    pub link_origins: Vec<String>,
+}
+
+impl Site {
+    fn of(row: SiteRow) -> Self {
+        let settings = serde_json::from_str(&row.settings).unwrap_or_else(|error| {
+            // A newer version may have written members that this one does not know; the chat still answers.
+            tracing::warn!(site = %row.id, %error, "the settings of a site cannot be read; using the defaults");
+            Settings::default()
+        });
+        Self {
+            id: row.id,
+            owner: row.owner,
+            key: row.publishable_key.into(),
+            url: row.url.into(),
+            name: row.name.into(),
+            origins: row.origins.into(),
+            settings,
+            generation: row.index_generation,
+        }
+    }
+
+    /// Whether `origin` is one of the site's.
+    pub fn has_origin(&self, origin: &str) -> bool {
+        self.origins.iter().any(|own| own == origin)
+    }
+
+    /// The rows of its tenant.
+    pub fn scope(&self) -> Scope {
+        Scope::of(self.owner)
+    }
+}
+
+/// The bounded cache of sites, by key and by id.
+pub struct Sites {
+    by_id: Cache<SiteId, Arc<Site>>,
+    ids: Cache<Box<str>, (OwnerId, SiteId)>,
+}
+
+impl std::fmt::Debug for Sites {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sites").field("cached", &self.by_id.len()).finish()
+    }
+}
+
+impl Default for Sites {
+    fn default() -> Self {
+        Self { by_id: Cache::new(KEPT), ids: Cache::new(KEPT) }
+    }
+}
+
+impl Sites {
+    /// Drops the copy of a site that has changed.
+    pub fn forget(&self, site: SiteId) {
+        self.by_id.remove(&site);
+    }
+}
+
+/// The site that a publishable key names, or `None` for one that is malformed, of another environment or unknown.
+///
+/// # Errors
+/// When the store fails.
+pub async fn by_key(app: &App, text: &str) -> Result<Option<Arc<Site>>> {
+    // Shape first: a mistyped or foreign key never reaches the store.
+    let Ok(key) = PublishableKey::parse(text) else { return Ok(None) };
+    if key.environment() != app.config.environment {
+        app.event(EventName::ApiKeyValidation, Severity::Warning, Outcome::Refused)
+            .detail("a publishable key of another environment")
+            .emit();
+        return Ok(None);
+    }
+    let found = match app.sites.ids.get(text) {
+        Some(found) => found,
+        None => {
+            let Some(found) = app.store.find_site_key(text).await? else { return Ok(None) };
+            app.sites.ids.insert(text.into(), found);
+            found
+        }
+    };
+    by_id(app, &Scope::of(found.0), found.1).await
+}
+
+/// A site of the scope's owner.
+///
+/// # Errors
+/// When the store fails.
+pub async fn by_id(app: &App, scope: &Scope, id: SiteId) -> Result<Option<Arc<Site>>> {
+    if let Some(site) = app.sites.by_id.get(&id) {
+        return Ok((site.owner == scope.owner()).then_some(site));
+    }
+    let Some(row) = app.store.get_site(scope, id).await? else { return Ok(None) };
+    let site = Arc::new(Site::of(row));
+    app.sites.by_id.insert(id, Arc::clone(&site));
+    Ok(Some(site))
+}
+
+/// Reads the origins of every site anew: at start and when a site has changed.
+///
+/// # Errors
+/// When the store fails; the old set stays.
+pub async fn refresh_origins(app: &App) -> Result<()> {
+    let rows = app.store.admin_list_sites().await?;
+    app.origins.replace(rows.into_iter().flat_map(|row| row.origins));
+    Ok(())
+}
+
+/// Adds a site. Its own origin, and the one with or without `www.`, are allowed from the start.
+///
+/// # Errors
+/// [`Kind::Invalid`] when the address is no http(s) URL that a site can have.
+pub async fn add(app: &App, scope: &Scope, url: &str, name: Option<&str>, origins: &[String]) -> Result<SiteRow> {
+    let url = parse_site_url(url, app.config.environment)?;
+    let mut allowed = twin_origins(&url);
+    for origin in origins {
+        allowed.push(parse_origin(origin, app.config.environment)?);
+    }
+    allowed.sort();
+    allowed.dedup();
+    check_origins(&allowed)?;
+    let key = PublishableKey::generate(app.config.environment, app.entropy.as_ref())?;
+    let host = url.host_str().unwrap_or_default();
+    let now = app.clock.now();
+    let site = NewSite {
+        id: SiteId::generate(app.clock.as_ref(), app.entropy.as_ref())?,
+        publishable_key: key.to_string(),
+        url: url.to_string(),
+        name: name.unwrap_or_else(|| host.strip_prefix("www.").unwrap_or(host)).chars().take(120).collect(),
+        origins: allowed,
+        settings: "{}".to_owned(),
+        created_at: now,
+    };
+    let id = site.id;
+    app.store.insert_site(scope, &site).await?;
+    changed(app, id, "site added").await?;
+    app.store
+        .get_site(scope, id)
+        .await?
+        .ok_or_else(|| Error::internal("a site vanished right after it was added"))
+}
+
+/// Writes a changed site.
+///
+/// # Errors
+/// [`Kind::Invalid`] for origins or settings out of bounds, [`Kind::Conflict`] when somebody else was faster.
+pub async fn update(app: &App, scope: &Scope, row: &SiteRow) -> Result<()> {
+    check_origins(&row.origins)?;
+    for origin in &row.origins {
+        parse_origin(origin, app.config.environment)?;
+    }
+    let settings: Settings = serde_json::from_str(&row.settings)
+        .map_err(|error| Error::invalid("The site's settings are not of the right form.").with_source(error))?;
+    check_settings(&settings)?;
+    app.store.update_site(scope, row, app.clock.now()).await?;
+    changed(app, row.id, "site changed").await
+}
+
+/// Removes a site with all that belongs to it.
+///
+/// # Errors
+/// [`Kind::NotFound`] when there is none.
+pub async fn remove(app: &App, scope: &Scope, id: SiteId) -> Result<()> {
+    if !app.store.remove_site(scope, id, app.clock.now()).await? {
+        return Err(Error::not_found());
+    }
+    changed(app, id, "site removed").await
+}
+
+/// Queues a crawl of a site, or finds the one that is queued or running.
+///
+/// # Errors
+/// When the store fails.
+pub async fn queue_crawl(app: &App, scope: &Scope, id: SiteId) -> Result<JobId> {
+    let job = JobId::generate(app.clock.as_ref(), app.entropy.as_ref())?;
+    app.store.enqueue_job(job, scope.owner(), "crawl", &id.to_string(), app.clock.now()).await
+}
+
+async fn changed(app: &App, id: SiteId, what: &'static str) -> Result<()> {
+    app.sites.forget(id);
+    app.event(EventName::ConfigurationChanged, Severity::Info, Outcome::Success)
+        .site(id)
+        .detail(what)
+        .emit();
+    refresh_origins(app).await
+}
+
+fn parse_site_url(text: &str, environment: Environment) -> Result<Url> {
+    let text = text.trim();
+    let whole = if text.contains("://") { text.to_owned() } else { format!("https://{text}") };
+    let mut url = Url::parse(&whole)
+        .ok()
+        .filter(|url| matches!(url.scheme(), "http" | "https") && url.host_str().is_some())
+        .ok_or_else(|| Error::invalid("The site's address must be an http or https URL such as https://www.example.com/."))?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(Error::invalid("The site's address must not hold a user name or password."));
+    }
+    if whole.len() > 2000 {
+        return Err(Error::invalid("The site's address is too long; 2000 characters are the most."));
+    }
+    if environment == Environment::Production && url.scheme() != "https" {
+        return Err(Error::invalid("In production a site's address must begin with https://."));
+    }
+    url.set_fragment(None);
+    Ok(url)
+}
+
+/// An origin that a site may have in this environment.
+///
+/// # Errors
+/// [`Kind::Invalid`], with what to write instead.
+pub fn parse_origin(text: &str, environment: Environment) -> Result<String> {
+    let origin = origins::parse(text).ok_or_else(|| {
+        Error::invalid("An origin is a scheme and a host, such as https://www.example.com, without a path or a *.")
+    })?;
+    let plain = origin.starts_with("http://");
+    let local = Url::parse(&origin).ok().is_none_or(|url| match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => true,
+    });
+    if environment == Environment::Production && (plain || local) {
+        return Err(Error::new(
+            Kind::Invalid,
+            "invalid",
+            "In production an origin must begin with https:// and must not be this machine.",
+        ));
+    }
+    Ok(origin)
+}
+
+/// The URL's origin, and its twin with or without `www.`.
+fn twin_origins(url: &Url) -> Vec<String> {
+    let mut found: Vec<String> = origins::of_url(url).into_iter().collect();
+    if let Some(url::Host::Domain(host)) = url.host()
+        && host.contains('.')
+    {
+        let twin = host.strip_prefix("www.").map_or_else(|| format!("www.{host}"), str::to_owned);
+        let mut other = url.clone();
+        if twin.contains('.') && other.set_host(Some(&twin)).is_ok() {
+            found.extend(origins::of_url(&other));
+        }
+    }
+    found
+}
+
+fn check_origins(list: &[String]) -> Result<()> {
+    if list.len() > MOST_ORIGINS {
+        return Err(Error::invalid("A site can have at most 50 origins."));
+    }
+    Ok(())
+}
+
+fn check_settings(settings: &Settings) -> Result<()> {
+    let too_long = |text: &Option<String>, most: usize| text.as_ref().is_some_and(|t| t.chars().count() > most);
+    if too_long(&settings.title, 80) || too_long(&settings.greeting, 500) || too_long(&settings.contact, 300) {
+        return Err(Error::invalid("title takes 80 characters at most, greeting 500, contact 300."));
+    }
+    if settings.starters.len() > 6 || settings.starters.iter().any(|s| s.chars().count() > 120) {
+        return Err(Error::invalid("starters takes at most 6 questions of 120 characters each."));
+    }
+    if settings.link_origins.len() > MOST_ORIGINS || settings.link_origins.iter().any(|o| origins::parse(o).is_none()) {
+        return Err(Error::invalid("link_origins takes at most 50 origins such as https://docs.example.com."));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_site_answers_with_and_without_www() {
+        let url = Url::parse("https://www.shop.example/start").expect("a URL");
+        assert_eq!(twin_origins(&url), ["https://www.shop.example", "https://shop.example"]);
+        let url = Url::parse("https://shop.example/").expect("a URL");
+        assert_eq!(twin_origins(&url), ["https://shop.example", "https://www.shop.example"]);
+        let url = Url::parse("http://127.0.0.1:3000/").expect("a URL");
+        assert_eq!(twin_origins(&url), ["http://127.0.0.1:3000"]);
+    }
+
+    #[test]
+    fn production_takes_neither_http_nor_localhost() {
+        for bad in ["http://shop.example", "https://localhost", "https://127.0.0.1", "https://[::1]", "https://a.localhost", "*", "null"] {
+            assert!(parse_origin(bad, Environment::Production).is_err(), "{bad}");
+        }
+        assert!(parse_origin("https://shop.example", Environment::Production).is_ok());
+        assert!(parse_origin("http://localhost:5173", Environment::Development).is_ok());
+        assert!(parse_site_url("http://shop.example", Environment::Production).is_err());
+        assert!(parse_site_url("shop.example", Environment::Production).is_ok());
+        assert!(parse_site_url("https://u:p@shop.example", Environment::Development).is_err());
+    }
+}

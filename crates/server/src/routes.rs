@@ -1,0 +1,174 @@
+//! The table of contents: every method, path, policy, limit and handler of the public listener.
+//!
+//! A row without a policy does not compile. `Public` is the rare word; grep for it. The OpenAPI document
+//! must name exactly these rows (a test compares them), and the policy test walks this table as nobody,
+//! as a stranger and as a visitor. Nothing here decides anything: `middleware::guard` reads the row.
+
+use crate::app::App;
+use crate::{api, middleware, ui};
+use axum::Router;
+use axum::extract::State;
+use axum::handler::Handler;
+use axum::routing::{MethodFilter, MethodRouter, on};
+use http::Method;
+
+/// Who may call a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Policy {
+    /// Anybody, from any page. For what holds no data of anybody.
+    Public,
+    /// Anybody whose browser shows an origin of the site that the request names; checked against that site by ops.
+    SiteOrigin,
+    /// A visitor with a token of ours, from the origin that the token was minted for.
+    Visitor,
+}
+
+/// Which windows count a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    /// 60 a minute and 1000 an hour by default.
+    Chat = 0,
+    /// 100 in 15 minutes by default.
+    Api = 1,
+    /// Pages and files of ours: a multiple of the API's limit, because one page loads several.
+    Files = 2,
+    /// Not counted: health probes.
+    Health = 3,
+}
+
+/// Which security headers a response of the route carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// JSON for programs.
+    Api,
+    /// A page of ours that nobody may frame.
+    Page,
+    /// A page made to be framed by a site's origins.
+    Frame,
+    /// A script, style or image of our own pages.
+    Asset,
+    /// The loader, which other people's pages include.
+    Loader,
+    /// Health: answered whatever the Host says.
+    Health,
+}
+
+/// One row of the table, as the guard and the tests see it.
+#[derive(Debug, Clone, Copy)]
+pub struct Row {
+    /// The method.
+    pub method: &'static Method,
+    /// The path pattern, in axum's and OpenAPI's common form.
+    pub path: &'static str,
+    /// Who may call it.
+    pub policy: Policy,
+    /// Which windows count it.
+    pub limit: Limit,
+    /// Which headers it carries.
+    pub class: Class,
+    /// Its place in the table, for metrics.
+    pub index: usize,
+}
+
+/// A row with its handler.
+pub struct Route {
+    row: Row,
+    handler: MethodRouter<App>,
+}
+
+impl std::fmt::Debug for Route {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.row.fmt(f)
+    }
+}
+
+/// Every route of the public listener.
+pub fn table() -> Vec<Route> {
+    use Policy::{Public, SiteOrigin, Visitor};
+    const GET: &Method = &Method::GET;
+    const POST: &Method = &Method::POST;
+    const DELETE: &Method = &Method::DELETE;
+    let mut table = Table::default();
+    let t = &mut table;
+
+    t.row(GET, "/healthz", Public, Limit::Health, Class::Health, api::health::get_liveness);
+    t.row(GET, "/readyz", Public, Limit::Health, Class::Health, api::health::get_readiness);
+    t.row(GET, "/openapi.json", Public, Limit::Files, Class::Asset, api::documents::get_openapi);
+    t.row(GET, "/docs", Public, Limit::Files, Class::Page, ui::get_docs);
+    t.row(GET, "/widget.js", Public, Limit::Files, Class::Loader, ui::get_loader);
+    t.row(GET, "/assets/{folder}/{file}", Public, Limit::Files, Class::Asset, ui::get_asset);
+    t.row(GET, "/embed/{site}", Public, Limit::Files, Class::Frame, ui::get_embed);
+
+    t.row(POST, "/api/v1/widget/sessions", SiteOrigin, Limit::Chat, Class::Api, api::widget_sessions::create_session);
+    t.row(GET, "/api/v1/widget/session", Visitor, Limit::Chat, Class::Api, api::widget_sessions::get_session);
+    t.row(DELETE, "/api/v1/widget/session", Visitor, Limit::Chat, Class::Api, api::widget_sessions::delete_session);
+    t.row(POST, "/api/v1/widget/messages", Visitor, Limit::Chat, Class::Api, api::widget_messages::create_message);
+    t.row(POST, "/api/v1/widget/feedback", Visitor, Limit::Chat, Class::Api, api::widget_feedback::create_feedback);
+
+    table.routes
+}
+
+/// The rows alone, for tests and metrics.
+pub fn rows() -> Vec<Row> {
+    table().into_iter().map(|route| route.row).collect()
+}
+
+/// The router of the public listener: the table, each row behind its guard, all behind the one stack.
+pub fn router(app: &App) -> Router {
+    let mut router = Router::new();
+    for Route { row, handler } in table() {
+        let guard = axum::middleware::from_fn_with_state((app.clone(), row), middleware::guard::run);
+        router = router.route(row.path, handler.route_layer(guard));
+    }
+    router
+        .fallback(refuse_unknown)
+        .method_not_allowed_fallback(refuse_method)
+        .layer(axum::middleware::from_fn_with_state(app.clone(), middleware::run))
+        .with_state(app.clone())
+}
+
+#[derive(Default)]
+struct Table {
+    routes: Vec<Route>,
+}
+
+impl Table {
+    fn row<H, T>(
+        &mut self,
+        method: &'static Method,
+        path: &'static str,
+        policy: Policy,
+        limit: Limit,
+        class: Class,
+        handler: H,
+    ) where
+        H: Handler<T, App>,
+        T: 'static,
+    {
+        let filter = match *method {
+            Method::POST => MethodFilter::POST,
+            Method::DELETE => MethodFilter::DELETE,
+            Method::PUT => MethodFilter::PUT,
+            Method::PATCH => MethodFilter::PATCH,
+            _ => MethodFilter::GET,
+        };
+        let row = Row { method, path, policy, limit, class, index: self.routes.len() };
+        self.routes.push(Route { row, handler: on(filter, handler) });
+    }
+}
+
+async fn refuse_unknown(
+    State(app): State<App>,
+    client: axum::Extension<middleware::Client>,
+) -> Result<http::StatusCode, crate::error::ApiError> {
+    middleware::guard::count(&app, Limit::Api, &client)?;
+    Ok(http::StatusCode::NOT_FOUND)
+}
+
+async fn refuse_method(
+    State(app): State<App>,
+    client: axum::Extension<middleware::Client>,
+) -> Result<http::StatusCode, crate::error::ApiError> {
+    middleware::guard::count(&app, Limit::Api, &client)?;
+    Ok(http::StatusCode::METHOD_NOT_ALLOWED)
+}

@@ -1,0 +1,435 @@
+//! A whole server for a test: real listener, real store on either engine, a clock that the test moves, and a site
+//! that knows three pages. Actions go through HTTP; only the set-up touches ops and the store.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests fail by panicking, as tests do")]
+
+use bytes::Bytes;
+use chatward::app::{App, Options};
+use chatward::config::{Config, Overrides};
+use chatward::listen::{self, ListenSettings};
+use chatward::ops::sites;
+use chatward::{admin, routes};
+use chatward_knowledge::{IndexBuilder, Language};
+use chatward_store::{ChunkRow, Engine, PageRow, SiteRow};
+use chatward_testkit::{FakeClock, TestDb};
+use chatward_types::{Clock, PageId, Scope};
+use chatward_vault::SystemEntropy;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper_util::rt::TokioIo;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tempfile::TempDir;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+
+/// No test waits longer than this for what it expects.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+/// The origin of the test's site.
+pub const SHOP: &str = "http://shop.test";
+/// An origin that is nobody's.
+pub const STRANGER: &str = "http://stranger.test";
+/// A question that the site answers.
+pub const QUESTION: &str = "What does shipping to Canada cost?";
+
+/// A key of the right shape that opens nothing; put together here so that scanners stay quiet.
+pub fn fake_key() -> String {
+    ["sk-", "proj-", "Zq8Lm2Wx5Rt7Yu9Io3Pa6Sd1Fg4Hj0KlVb2Nc8Me5"].concat()
+}
+
+/// What a test's server is made of.
+#[derive(Default)]
+pub struct Builder {
+    engine: Option<Engine>,
+    settings: BTreeMap<&'static str, String>,
+    environment: BTreeMap<String, String>,
+    provider: Option<(String, String)>,
+    without_site: bool,
+    database: Option<TestDb>,
+    folder: Option<TempDir>,
+}
+
+/// A running server.
+pub struct World {
+    pub app: App,
+    pub address: SocketAddr,
+    pub admin_address: SocketAddr,
+    pub clock: Arc<FakeClock>,
+    pub database: TestDb,
+    pub site: SiteRow,
+    pub folder: TempDir,
+}
+
+/// A response, read to its end.
+#[derive(Debug, Clone)]
+pub struct Reply {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+/// A visitor with a session.
+#[derive(Debug, Clone)]
+pub struct Visitor {
+    pub session: String,
+    pub token: String,
+}
+
+/// A request in the making.
+pub struct Call {
+    address: SocketAddr,
+    method: Method,
+    path: String,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+impl Builder {
+    /// On this engine; SQLite where a test does not say.
+    pub fn engine(mut self, engine: Engine) -> Self {
+        self.engine = Some(engine);
+        self
+    }
+
+    /// A setting by its full name, such as `limits.per_minute`.
+    pub fn set(mut self, name: &'static str, value: impl ToString) -> Self {
+        self.settings.insert(name, value.to_string());
+        self
+    }
+
+    /// A variable of the environment.
+    pub fn variable(mut self, name: &str, value: &str) -> Self {
+        self.environment.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// An OpenAI provider at this base URL (with `/v1`), with this key.
+    pub fn openai(mut self, base_url: &str, key: &str) -> Self {
+        self.provider = Some((base_url.to_owned(), key.to_owned()));
+        self
+    }
+
+    /// No site at all; `world.site` then has a key that nobody knows.
+    pub fn without_site(mut self) -> Self {
+        self.without_site = true;
+        self
+    }
+
+    /// The database and the data folder of a world that has stopped.
+    pub fn again(mut self, database: TestDb, folder: TempDir) -> Self {
+        self.database = Some(database);
+        self.folder = Some(folder);
+        self
+    }
+
+    /// Starts it.
+    pub async fn start(self) -> World {
+        let folder = self.folder.unwrap_or_else(|| tempfile::tempdir().unwrap());
+        let is_new = self.database.is_none();
+        let database = match self.database {
+            Some(database) => database,
+            None => TestDb::new(self.engine.unwrap_or(Engine::Sqlite)).await,
+        };
+        let mut environment = self.environment;
+        if let Some((base_url, key)) = self.provider {
+            environment.insert("OPENAI_BASE_URL".to_owned(), base_url);
+            environment.insert("OPENAI_API_KEY".to_owned(), key);
+        }
+        let mut settings = self.settings;
+        settings.insert("database.url", database.config().url.expose().clone());
+        settings.entry("admin.listen").or_insert_with(|| "127.0.0.1:0".to_owned());
+        let overrides = Overrides {
+            listen: Some("127.0.0.1:0".parse().unwrap()),
+            data_dir: Some(PathBuf::from(folder.path())),
+            settings,
+        };
+        let config = Config::load(None, &environment, &overrides).expect("a configuration");
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let admin_listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let admin_address = admin_listener.local_addr().unwrap();
+        let clock = Arc::new(FakeClock::at(1_800_000_000_000_000));
+        let options =
+            Options { clock: clock.clone(), entropy: Arc::new(SystemEntropy), sample: None, ..Options::default() };
+        let app = App::start(config.bound_to(address), options).await.expect("an app");
+        let site = match app.store.list_sites(&Scope::of(app.owner)).await.unwrap().into_iter().next() {
+            Some(site) if !is_new => site,
+            _ => make_site(&app, self.without_site).await,
+        };
+        let server = &app.config.server;
+        let settings = ListenSettings {
+            header_timeout: server.header_timeout,
+            idle_timeout: server.idle_timeout,
+            max_connections: server.max_connections,
+            max_connections_per_address: server.max_connections_per_address,
+            drain_deadline: server.drain_deadline,
+            trusted_peers: server.trusted_proxies.clone(),
+            ..ListenSettings::default()
+        };
+        for (listener, router) in [(listener, routes::router(&app)), (admin_listener, admin::router(&app))] {
+            let connections = Arc::clone(&app.connections);
+            tokio::spawn(listen::serve(listener, router, settings.clone(), connections, app.stopping.clone()));
+        }
+        World { app, address, admin_address, clock, database, site, folder }
+    }
+}
+
+impl World {
+    /// The ordinary world.
+    pub async fn start() -> Self {
+        Self::builder().start().await
+    }
+
+    /// One with settings of its own.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// Both engines, for tests that must hold on each.
+    pub const ENGINES: [Engine; 2] = [Engine::Sqlite, Engine::Postgres];
+
+    /// The origin of our own pages.
+    pub fn own_origin(&self) -> String {
+        self.app.origins.own().to_owned()
+    }
+
+    /// A request to the public listener.
+    pub fn call(&self, method: Method, path: &str) -> Call {
+        Call {
+            address: self.address,
+            method,
+            path: path.to_owned(),
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+        }
+        .header("host", &format!("localhost:{}", self.address.port()))
+    }
+
+    /// A GET of the public listener.
+    pub async fn get(&self, path: &str) -> Reply {
+        self.call(Method::GET, path).send().await
+    }
+
+    /// A GET of the administrative listener.
+    pub async fn admin_get(&self, path: &str) -> Reply {
+        let mut call = self.call(Method::GET, path);
+        call.address = self.admin_address;
+        call.header("host", &self.admin_address.to_string()).send().await
+    }
+
+    /// A connection to the public listener, for what no HTTP library sends.
+    pub async fn connect(&self) -> TcpStream {
+        connect(self.address).await
+    }
+
+    /// Begins a session on the site, as its page would.
+    pub async fn visitor(&self) -> Visitor {
+        let reply = self.begin(SHOP).await;
+        assert_eq!(reply.status, StatusCode::CREATED, "{}", reply.text());
+        let body = reply.json();
+        Visitor {
+            session: body["session"].as_str().unwrap().to_owned(),
+            token: body["token"].as_str().unwrap().to_owned(),
+        }
+    }
+
+    /// Asks for a session from a page of `origin`.
+    pub async fn begin(&self, origin: &str) -> Reply {
+        self.call(Method::POST, "/api/v1/widget/sessions")
+            .header("origin", origin)
+            .json(&serde_json::json!({ "site": self.site.publishable_key }))
+            .send()
+            .await
+    }
+
+    /// A request with the visitor's token from the site's page.
+    pub fn by(&self, visitor: &Visitor, method: Method, path: &str) -> Call {
+        self.call(method, path)
+            .header("origin", SHOP)
+            .header("authorization", &format!("Bearer {}", visitor.token))
+    }
+
+    /// Asks a question and wants JSON.
+    pub async fn ask(&self, visitor: &Visitor, question: &str) -> Reply {
+        self.by(visitor, Method::POST, "/api/v1/widget/messages")
+            .json(&serde_json::json!({ "message": question }))
+            .send()
+            .await
+    }
+
+    /// Asks a question and reads the whole event stream.
+    pub async fn ask_streamed(&self, visitor: &Visitor, question: &str) -> Reply {
+        self.by(visitor, Method::POST, "/api/v1/widget/messages")
+            .header("accept", "text/event-stream")
+            .json(&serde_json::json!({ "message": question }))
+            .send()
+            .await
+    }
+
+    /// The names of the security events so far, oldest first.
+    pub fn events(&self) -> Vec<&'static str> {
+        self.app.events.tail().iter().map(|event| event.name.as_str()).collect()
+    }
+
+    /// Whether an event of this name was emitted.
+    pub fn has_event(&self, name: &str) -> bool {
+        self.events().contains(&name)
+    }
+
+    /// Stops the server and hands its database and folder on, for a restart.
+    pub async fn stop(self) -> (TestDb, TempDir) {
+        self.app.stop().await;
+        (self.database, self.folder)
+    }
+}
+
+impl Call {
+    /// Adds a header field, or replaces it.
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
+        self.headers.insert(name, HeaderValue::from_bytes(value.as_bytes()).unwrap());
+        self
+    }
+
+    /// Adds a header field beside those of the same name.
+    pub fn another_header(mut self, name: &str, value: &str) -> Self {
+        let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
+        self.headers.append(name, HeaderValue::from_bytes(value.as_bytes()).unwrap());
+        self
+    }
+
+    /// Leaves a header field out.
+    pub fn without(mut self, name: &str) -> Self {
+        self.headers.remove(name);
+        self
+    }
+
+    /// A JSON body.
+    pub fn json(self, body: &serde_json::Value) -> Self {
+        self.raw_json(&body.to_string())
+    }
+
+    /// A body that calls itself JSON.
+    pub fn raw_json(mut self, body: &str) -> Self {
+        self.body = Bytes::from(body.to_owned());
+        self.header("content-type", "application/json")
+    }
+
+    /// Any body.
+    pub fn body(mut self, body: impl Into<Bytes>) -> Self {
+        self.body = body.into();
+        self
+    }
+
+    /// Sends it on a connection of its own and reads the answer to its end.
+    pub async fn send(self) -> Reply {
+        let response = self.open().await;
+        let (parts, body) = response.into_parts();
+        let body = tokio::time::timeout(PATIENCE, body.collect()).await.expect("the body in time");
+        Reply {
+            status: parts.status,
+            headers: parts.headers,
+            body: body.map(http_body_util::Collected::to_bytes).unwrap_or_default(),
+        }
+    }
+
+    /// Sends it and returns as soon as the head is there; dropping the response closes the connection.
+    pub async fn open(self) -> hyper::Response<hyper::body::Incoming> {
+        let stream = connect(self.address).await;
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
+        tokio::spawn(connection);
+        let mut request = Request::builder().method(self.method).uri(self.path).body(Full::new(self.body)).unwrap();
+        *request.headers_mut() = self.headers;
+        tokio::time::timeout(PATIENCE, sender.send_request(request)).await.expect("an answer in time").unwrap()
+    }
+}
+
+impl Reply {
+    /// The body as text.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    /// The body as JSON; null where it is none.
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body).unwrap_or_default()
+    }
+
+    /// The error's code; empty where it is no error.
+    pub fn code(&self) -> String {
+        self.json()["error"]["code"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// A header's value; empty where there is none.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+
+    /// The events of a stream as (name, data).
+    pub fn stream(&self) -> Vec<(String, serde_json::Value)> {
+        self.text()
+            .split("\n\n")
+            .filter_map(|block| {
+                let name = block.lines().find_map(|line| line.strip_prefix("event: "))?;
+                let data = block.lines().find_map(|line| line.strip_prefix("data: "))?;
+                Some((name.to_owned(), serde_json::from_str(data).unwrap_or_default()))
+            })
+            .collect()
+    }
+}
+
+async fn connect(address: SocketAddr) -> TcpStream {
+    let stream = TcpSocket::new_v4().unwrap().connect(address).await.unwrap();
+    stream.set_nodelay(true).unwrap();
+    stream
+}
+
+/// The site with three pages, indexed as a crawl would.
+async fn make_site(app: &App, unknown: bool) -> SiteRow {
+    let scope = Scope::of(app.owner);
+    let site = sites::add(app, &scope, &format!("{SHOP}/"), Some("Test Shop"), &[]).await.unwrap();
+    if unknown {
+        sites::remove(app, &scope, site.id).await.unwrap();
+        return site;
+    }
+    let pages = [
+        (
+            "Shipping",
+            "shipping",
+            "Shipping to Canada costs 12.50 dollars and takes 5 to 8 working days. \
+             Shipping within the country costs 4.90 dollars and takes 2 working days.",
+        ),
+        ("Returns", "returns", "You can return anything unused within 30 days. We pay for the return label."),
+        ("About us", "about", "We roast coffee in a small hall near the harbour since 1987 and sell it in bags."),
+    ];
+    let mut builder = IndexBuilder::new(Language::English);
+    let mut page_rows = Vec::new();
+    let mut chunks = Vec::new();
+    for (ordinal, (title, path, text)) in (0_i64..).zip(pages) {
+        let id = PageId::generate(app.clock.as_ref(), app.entropy.as_ref()).unwrap();
+        builder.add(ordinal, title, title, text).unwrap();
+        page_rows.push(PageRow {
+            id,
+            url: format!("{SHOP}/{path}"),
+            title: title.to_owned(),
+            status: "indexed".to_owned(),
+            reason: String::new(),
+            chunks: 1,
+            bytes: 1000,
+            language: "en".to_owned(),
+            fetched_at: app.clock.now(),
+        });
+        chunks.push(ChunkRow { ordinal, page: id, heading: title.to_owned(), text: text.to_owned() });
+    }
+    let generation = app.store.next_generation(&scope, site.id).await.unwrap();
+    app.store.put_pages(&scope, site.id, generation, &page_rows).await.unwrap();
+    app.store.put_chunks(&scope, site.id, generation, &chunks).await.unwrap();
+    for (ordinal, segment) in (0_i64..).zip(builder.finish()) {
+        app.store.put_segment(&scope, site.id, generation, ordinal, segment).await.unwrap();
+    }
+    app.store.swap_generation(&scope, site.id, generation, app.clock.now()).await.unwrap();
+    app.sites.forget(site.id);
+    app.store.get_site(&scope, site.id).await.unwrap().unwrap()
+}

@@ -1,0 +1,118 @@
+//! The global tables: settings, signing keys, budgets, nodes, changes.
+
+use crate::on_both;
+use chatward_store::{NODE_SILENCE, SigningKeyRow};
+use chatward_types::{Kind, NodeId};
+
+on_both! {
+    async fn the_first_to_set_a_setting_wins(world) {
+        let store = world.store();
+        assert_eq!(store.get_setting("installation").await.expect("a read"), None);
+        assert_eq!(store.set_setting_if_absent("installation", "one").await.expect("set"), "one");
+        assert_eq!(store.set_setting_if_absent("installation", "two").await.expect("kept"), "one");
+        assert_eq!(store.get_setting("installation").await.expect("a read").as_deref(), Some("one"));
+        let racing = (0..20).map(|number| {
+            let store = store.clone();
+            async move { store.set_setting_if_absent("race", &number.to_string()).await.expect("a winner") }
+        });
+        let winners = futures_util::future::join_all(racing).await;
+        assert!(winners.iter().all(|winner| winner == &winners[0]), "{winners:?}");
+    }
+
+    async fn signing_keys_are_a_ring_by_purpose(world) {
+        let store = world.store();
+        let key = |kid: &str, purpose: &str, created_at| SigningKeyRow {
+            kid: kid.to_owned(), purpose: purpose.to_owned(), state: "active".to_owned(), sealed: vec![0, 255, 7],
+            created_at, until_at: (created_at == 1).then_some(99),
+        };
+        assert!(store.insert_signing_key(&key("b", "visitor", 2)).await.expect("inserted"));
+        assert!(store.insert_signing_key(&key("a", "visitor", 1)).await.expect("inserted"));
+        assert!(store.insert_signing_key(&key("c", "device", 3)).await.expect("inserted"));
+        assert!(!store.insert_signing_key(&key("a", "visitor", 9)).await.expect("no error"), "the first one stays");
+        assert_eq!(
+            store.signing_keys("visitor").await.expect("keys"),
+            [key("a", "visitor", 1), key("b", "visitor", 2)], "oldest first"
+        );
+        assert_eq!(store.signing_keys("user").await.expect("keys"), []);
+    }
+
+    async fn a_budget_is_never_passed(world) {
+        let store = world.store();
+        assert_eq!(store.take_budget("site:a", 10, 60, 100).await.expect("asked"), 60);
+        assert_eq!(store.take_budget("site:a", 10, 60, 100).await.expect("asked"), 0, "all or nothing");
+        assert_eq!(store.take_budget("site:a", 10, 40, 100).await.expect("asked"), 40, "up to the cap exactly");
+        assert_eq!(store.take_budget("site:a", 10, 1, 100).await.expect("asked"), 0);
+        assert_eq!(store.take_budget("site:a", 11, 101, 100).await.expect("asked"), 0, "not even as the first of a day");
+        assert_eq!(store.budget_taken("site:a", 11).await.expect("a read"), 0);
+        assert_eq!(store.take_budget("site:b", 10, 100, 100).await.expect("asked"), 100, "budgets are apart");
+        store.return_budget("site:a", 10, 30).await.expect("returned");
+        assert_eq!(store.budget_taken("site:a", 10).await.expect("a read"), 70);
+        store.return_budget("site:a", 10, 1000).await.expect("returned");
+        assert_eq!(store.budget_taken("site:a", 10).await.expect("a read"), 0, "never below nothing");
+        store.return_budget("unknown", 1, 5).await.expect("nothing to return to");
+        assert_eq!(store.take_budget("site:a", 10, -1, 100).await.expect_err("negative").kind(), Kind::Invalid);
+        assert_eq!(store.return_budget("site:a", 10, -1).await.expect_err("negative").kind(), Kind::Invalid);
+        assert_eq!(store.prune_budgets(11).await.expect("pruned"), 2);
+    }
+
+    async fn a_crowd_cannot_pass_a_budget_either(world) {
+        let crowd = (0..60).map(|_| {
+            let store = world.store().clone();
+            async move { store.take_budget("installation", 1, 7, 100).await.expect("asked") }
+        });
+        let granted: i64 = futures_util::future::join_all(crowd).await.into_iter().sum();
+        assert_eq!(granted, 98);
+        assert_eq!(world.store().budget_taken("installation", 1).await.expect("a read"), 98);
+    }
+
+    async fn a_node_lives_as_long_as_it_is_heard_of(world) {
+        let store = world.store();
+        let (first, second) = (world.id(NodeId::generate), world.id(NodeId::generate));
+        assert!(!store.heartbeat_node(first, world.now()).await.expect("a beat"), "unknown");
+        store.register_node(first, world.now()).await.expect("registered");
+        world.clock.advance(1);
+        store.register_node(second, world.now()).await.expect("registered");
+        assert_eq!(store.live_nodes(world.now()).await.expect("a list"), [first, second]);
+        world.clock.advance(NODE_SILENCE);
+        assert!(store.heartbeat_node(first, world.now()).await.expect("a beat"));
+        world.clock.advance(1);
+        assert_eq!(store.live_nodes(world.now()).await.expect("a list"), [first]);
+        assert_eq!(store.prune_nodes(world.now() - NODE_SILENCE).await.expect("pruned"), 1);
+        store.register_node(first, world.now()).await.expect("again is no error");
+        store.remove_node(first).await.expect("removed");
+        assert_eq!(store.live_nodes(world.now()).await.expect("a list"), []);
+    }
+
+    async fn changes_are_read_in_order_and_once(world) {
+        let store = world.store();
+        let start = store.latest_change().await.expect("a number");
+        let crowd = (0..40).map(|number| {
+            let (store, at) = (store.clone(), world.now());
+            async move { store.announce_change("test", None, &number.to_string(), at).await.expect("announced") }
+        });
+        // A reader beside the writers: what it has passed never fills up behind it.
+        let reader = async {
+            let (mut seen, mut last) = (Vec::new(), start);
+            while seen.len() < 40 {
+                for change in store.changes_after(last, 7).await.expect("changes") {
+                    assert!(change.seq > last);
+                    last = change.seq;
+                    seen.push(change.subject);
+                }
+                tokio::task::yield_now().await;
+            }
+            seen
+        };
+        let deadline = std::time::Duration::from_secs(30);
+        let (_, mut seen) = tokio::time::timeout(deadline, async {
+            tokio::join!(futures_util::future::join_all(crowd), reader)
+        }).await.expect("the reader sees all forty; a number that appeared behind it would be missing");
+        seen.sort();
+        seen.dedup();
+        assert_eq!(seen.len(), 40);
+        assert_eq!(store.prune_changes(world.now() + 1).await.expect("pruned"), 40 + 2, "and those of the two sites");
+        let latest = store.latest_change().await.expect("a number");
+        store.announce_change("test", None, "after", world.now()).await.expect("announced");
+        assert!(store.latest_change().await.expect("a number") > start + 40 && latest == 0, "numbers are not used again");
+    }
+}

@@ -1,0 +1,162 @@
+//! Two owners with a site each, and short ways to make rows for them.
+
+use chatward_store::{
+    ChunkRow, Engine, HotRow, MessageRow, MessageState, NewSite, PageRow, Role, SessionRow, Store, UsageRow,
+};
+use chatward_testkit::{FakeClock, FakeEntropy, TestDb};
+use chatward_types::{
+    Clock, ConversationId, Entropy, MessageId, OwnerId, PageId, Result, Scope, SessionId, SiteId, UsageId,
+};
+
+pub(crate) struct World {
+    pub(crate) db: TestDb,
+    pub(crate) clock: FakeClock,
+    entropy: FakeEntropy,
+    pub(crate) alice: Tenant,
+    pub(crate) bob: Tenant,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Tenant {
+    pub(crate) owner: OwnerId,
+    pub(crate) scope: Scope,
+    pub(crate) site: SiteId,
+    pub(crate) key: String,
+}
+
+impl World {
+    pub(crate) async fn new(engine: Engine) -> Self {
+        let clock = FakeClock::default();
+        let entropy = FakeEntropy::default();
+        let db = TestDb::new(engine).await;
+        let alice = tenant(db.store(), &clock, &entropy, "alice").await;
+        let bob = tenant(db.store(), &clock, &entropy, "bob").await;
+        Self { db, clock, entropy, alice, bob }
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        self.db.store()
+    }
+
+    pub(crate) fn now(&self) -> i64 {
+        self.clock.now()
+    }
+
+    /// `world.id(MessageId::generate)`
+    pub(crate) fn id<T>(&self, generate: fn(&dyn Clock, &dyn Entropy) -> Result<T>) -> T {
+        generate(&self.clock, &self.entropy).expect("an id")
+    }
+
+    /// A session that is not stored yet.
+    pub(crate) fn session(&self, tenant: &Tenant) -> SessionRow {
+        let conversation = self.id(ConversationId::generate);
+        SessionRow {
+            id: SessionId::from_verified(format!("session_{conversation}")),
+            owner: tenant.owner,
+            site: tenant.site,
+            conversation,
+            origin: "https://shop.example".to_owned(),
+            network: "192.0.2.0/24".to_owned(),
+            created_at: self.now(),
+            last_activity_at: self.now(),
+        }
+    }
+
+    /// A session that is stored.
+    pub(crate) async fn open(&self, tenant: &Tenant) -> SessionRow {
+        let session = self.session(tenant);
+        self.store().append(vec![HotRow::Session(session.clone())]).await.expect("a session");
+        session
+    }
+
+    /// A message that is not stored yet. Each is a microsecond later than the last.
+    pub(crate) fn message(&self, session: &SessionRow, text: &str) -> MessageRow {
+        self.clock.advance(1);
+        MessageRow {
+            id: self.id(MessageId::generate),
+            conversation: session.conversation,
+            role: Role::User,
+            state: MessageState::Complete,
+            provider: String::new(),
+            sealed: format!("sealed:{text}").into_bytes(),
+            created_at: self.now(),
+        }
+    }
+
+    /// A message that is stored.
+    pub(crate) async fn say(&self, tenant: &Tenant, session: &SessionRow, text: &str) -> MessageRow {
+        let row = self.message(session, text);
+        let hot = HotRow::Message { scope: tenant.scope, row: row.clone() };
+        self.store().append(vec![hot]).await.expect("a message");
+        row
+    }
+
+    pub(crate) fn usage(&self, tenant: &Tenant) -> UsageRow {
+        UsageRow {
+            id: self.id(UsageId::generate),
+            site: tenant.site,
+            provider: "openai".to_owned(),
+            model: "small".to_owned(),
+            input_tokens: 100,
+            output_tokens: 20,
+            micro_usd: 7,
+            at: self.now(),
+        }
+    }
+
+    pub(crate) fn page(&self, url: &str) -> PageRow {
+        self.clock.advance(1);
+        PageRow {
+            id: self.id(PageId::generate),
+            url: url.to_owned(),
+            title: format!("Title of {url}"),
+            status: "indexed".to_owned(),
+            reason: String::new(),
+            chunks: 1,
+            bytes: 1000,
+            language: "en".to_owned(),
+            fetched_at: self.now(),
+        }
+    }
+
+    /// A generation with one page, one chunk and one segment, swapped in.
+    pub(crate) async fn learn(&self, tenant: &Tenant, text: &str) -> i64 {
+        let generation = self.prepare(tenant, text).await;
+        self.store().swap_generation(&tenant.scope, tenant.site, generation, self.now()).await.expect("a swap");
+        generation
+    }
+
+    /// The same, not swapped in.
+    pub(crate) async fn prepare(&self, tenant: &Tenant, text: &str) -> i64 {
+        let store = self.store();
+        let (scope, site) = (&tenant.scope, tenant.site);
+        let generation = store.next_generation(scope, site).await.expect("a generation");
+        let page = self.page("https://shop.example/");
+        let chunk = ChunkRow { ordinal: 0, page: page.id, heading: "Shop".to_owned(), text: text.to_owned() };
+        store.put_pages(scope, site, generation, &[page]).await.expect("a page");
+        store.put_chunks(scope, site, generation, &[chunk]).await.expect("a chunk");
+        store.put_segment(scope, site, generation, 0, text.as_bytes().to_vec()).await.expect("a segment");
+        generation
+    }
+}
+
+async fn tenant(store: &Store, clock: &FakeClock, entropy: &FakeEntropy, name: &str) -> Tenant {
+    clock.advance(1000);
+    let owner = OwnerId::generate(clock, entropy).expect("an id");
+    let site = SiteId::generate(clock, entropy).expect("an id");
+    let scope = Scope::of(owner);
+    // Not the form of a real key, so that no scanner takes it for one.
+    let key = format!("publishable-{site}");
+    store.insert_owner(owner, name, clock.now()).await.expect("an owner");
+    let new = NewSite {
+        id: site,
+        publishable_key: key.clone(),
+        url: "https://shop.example/".to_owned(),
+        name: name.to_owned(),
+        origins: vec!["https://shop.example".to_owned()],
+        settings: "{}".to_owned(),
+        created_at: clock.now(),
+    };
+    store.insert_site(&scope, &new).await.expect("a site");
+    Tenant { owner, scope, site, key }
+}

@@ -1,0 +1,92 @@
+// The field a question is typed in: its counter, its height, send and stop.
+// Owns: what counts as a sendable question, in the server's units (Unicode scalar values).
+// Never: sends anything itself (it is given `onSend` and `onStop`), or cuts what was typed.
+
+import { strings } from "./strings.js";
+import { clean, countCharacters } from "./text.js";
+
+const COUNT_NO_FURTHER = 100_000;
+
+export class Composer {
+  #field = document.getElementById("question");
+  #counter = document.getElementById("counter");
+  #send = document.getElementById("send");
+  #stop = document.getElementById("stop");
+  #limit;
+  #isBusy = false;
+
+  /** @param {{limit: number, onSend: (question: string) => void, onStop: () => void}} options limit in Unicode scalar values */
+  constructor({ limit, onSend, onStop }) {
+    this.#limit = limit;
+    const send = () => {
+      if (this.#isBusy || !this.#isSendable()) return;
+      const question = clean(this.#field.value).trim();
+      this.set("");
+      onSend(question);
+    };
+    this.#field.addEventListener("input", () => this.#update());
+    this.#field.addEventListener("keydown", (event) => {
+      // Enter that ends the input of a Chinese, Japanese or Korean word is not "send".
+      if (event.key !== "Enter" || event.shiftKey || event.isComposing || event.keyCode === 229) return;
+      event.preventDefault();
+      send();
+    });
+    this.#send.addEventListener("click", () => {
+      send();
+      this.focus();
+    });
+    this.#stop.addEventListener("click", () => {
+      onStop();
+      this.focus();
+    });
+    this.#update();
+  }
+
+  get isEmpty() {
+    return this.#field.value.trim() === "";
+  }
+
+  focus() {
+    this.#field.focus({ preventScroll: true });
+  }
+
+  set(text) {
+    this.#field.value = text;
+    this.#update();
+  }
+
+  set limit(limit) {
+    this.#limit = limit;
+    this.#update();
+  }
+
+  /** While an answer comes in, the next question can be typed but not sent. */
+  set isBusy(isBusy) {
+    const hadFocus = document.activeElement === this.#stop;
+    this.#isBusy = isBusy;
+    this.#stop.hidden = !isBusy;
+    this.#send.hidden = isBusy;
+    if (hadFocus && !isBusy) this.focus();
+    this.#update();
+  }
+
+  #isSendable() {
+    const text = clean(this.#field.value).trim();
+    return text !== "" && text.length <= COUNT_NO_FURTHER && countCharacters(text) <= this.#limit;
+  }
+
+  #update() {
+    const text = clean(this.#field.value).trim();
+    const used = text.length > COUNT_NO_FURTHER ? text.length : countCharacters(text);
+    const over = used - this.#limit;
+    this.#counter.textContent = over > 0 ? strings.tooLong(over) : strings.counter(used, this.#limit);
+    this.#counter.classList.toggle("over", over > 0);
+    this.#field.setAttribute("aria-invalid", String(over > 0));
+    this.#send.setAttribute("aria-disabled", String(this.#isBusy || used === 0 || over > 0));
+    // Browsers without `field-sizing` get the height by hand.
+    if (!CSS.supports("field-sizing", "content")) {
+      this.#field.style.height = "auto";
+      this.#field.style.height = `${Math.min(this.#field.scrollHeight, 160)}px`;
+    }
+  }
+}

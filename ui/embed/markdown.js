@@ -1,0 +1,196 @@
+// Markdown to a tree of blocks. What the model wrote is untrusted, and this is only a parser:
+// markup of any other kind (HTML, entities) is text and stays text.
+// Owns: blocks (paragraph, heading, list, code, quote, table, rule) and the caps that keep a
+// hostile answer cheap. Inline marks are inline.js.
+// Never: builds an element or decides whether an address may be live (links.js). Pure.
+
+import { parseInline } from "./inline.js";
+
+const LONGEST_TEXT = 60_000;
+const DEEPEST = 6;
+const MOST_BLOCKS = 1_500;
+const MOST_COLUMNS = 12;
+const MOST_ROWS = 120;
+
+const FENCE = /^ {0,3}(`{3,}|~{3,})\s*([\w+#.-]{0,30})[^`]*$/;
+const HEADING = /^ {0,3}(#{1,6})[ \t]+(.*)$/;
+const RULE = /^ {0,3}(?:(?:\*[ \t]*){3,}|(?:-[ \t]*){3,}|(?:_[ \t]*){3,})$/;
+const QUOTE = /^ {0,3}> ?/;
+const ITEM = /^( {0,3})([-*+]|\d{1,9}[.)])([ \t]+|$)(.*)$/;
+const DIVIDER = /^ {0,3}\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*$/;
+
+/**
+ * @param {string} text already through `clean`
+ * @param {{partial?: boolean}} [options] partial: more text is to come, so an unfinished mark at
+ *   the very end is held back or treated as finished, and the page does not flicker
+ * @returns {object[]} blocks
+ */
+export function parseMarkdown(text, { partial = false } = {}) {
+  const cut = text.length > LONGEST_TEXT;
+  const source = cut ? `${text.slice(0, LONGEST_TEXT)}…` : text;
+  const state = { blocks: 0, partial: partial && !cut };
+  return parseBlocks(source.replace(/\t/g, "    ").split("\n"), 0, state, true);
+}
+
+function parseBlocks(lines, depth, state, isLast) {
+  const blocks = [];
+  let at = 0;
+  while (at < lines.length) {
+    if (lines[at].trim() === "") {
+      at += 1;
+      continue;
+    }
+    state.blocks += 1;
+    if (depth >= DEEPEST || state.blocks > MOST_BLOCKS) {
+      blocks.push({ type: "paragraph", children: [{ type: "text", value: lines.slice(at).join("\n") }] });
+      return blocks;
+    }
+    const taken =
+      takeFence(lines, at) ??
+      takeHeading(lines, at, state, isLast) ??
+      takeRule(lines, at) ??
+      takeQuote(lines, at, depth, state, isLast) ??
+      takeList(lines, at, depth, state, isLast) ??
+      takeTable(lines, at) ??
+      takeParagraph(lines, at, state, isLast);
+    if (taken.block !== null) blocks.push(taken.block);
+    at = taken.next;
+  }
+  return blocks;
+}
+
+function takeFence(lines, at) {
+  const open = FENCE.exec(lines[at]);
+  if (open === null) return null;
+  const mark = open[1];
+  let next = at + 1;
+  const isEnd = (line) => {
+    const found = line.trim();
+    return found.length >= mark.length && found === mark[0].repeat(found.length);
+  };
+  while (next < lines.length && !isEnd(lines[next])) next += 1;
+  const text = lines.slice(at + 1, next).join("\n");
+  return { block: { type: "code", language: open[2], text }, next: Math.min(next + 1, lines.length) };
+}
+
+function takeHeading(lines, at, state, isLast) {
+  const heading = HEADING.exec(lines[at]);
+  if (heading === null) return null;
+  const text = heading[2].replace(/[ \t]+#+[ \t]*$/, "").trim();
+  const children = parseInline(text, { partial: isPartial(lines, at + 1, state, isLast) });
+  return { block: { type: "heading", level: heading[1].length, children }, next: at + 1 };
+}
+
+function takeRule(lines, at) {
+  return RULE.test(lines[at]) ? { block: { type: "rule" }, next: at + 1 } : null;
+}
+
+function takeQuote(lines, at, depth, state, isLast) {
+  if (!QUOTE.test(lines[at])) return null;
+  let next = at;
+  while (next < lines.length && QUOTE.test(lines[next])) next += 1;
+  const inner = lines.slice(at, next).map((line) => line.replace(QUOTE, ""));
+  const children = parseBlocks(inner, depth + 1, state, isLast && next >= lines.length);
+  return { block: { type: "quote", children }, next };
+}
+
+function takeList(lines, at, depth, state, isLast) {
+  const first = ITEM.exec(lines[at]);
+  if (first === null) return null;
+  const ordered = /\d/.test(first[2]);
+  const items = [];
+  let next = at;
+  while (next < lines.length) {
+    const item = ITEM.exec(lines[next]);
+    if (item === null || /\d/.test(item[2]) !== ordered || RULE.test(lines[next])) break;
+    const indent = item[1].length + item[2].length + 1;
+    const body = [item[4]];
+    next += 1;
+    next = takeItemBody(lines, next, indent, body);
+    items.push(body);
+  }
+  // Only the last item can be the one that is still being written.
+  const children = items.map((body, index) =>
+    parseBlocks(body, depth + 1, state, isLast && index === items.length - 1 && next >= lines.length),
+  );
+  const start = ordered ? Number.parseInt(first[2], 10) : 1;
+  return { block: { type: "list", ordered, start, items: children }, next };
+}
+
+// The lines under an item: indented ones, blank ones between them, and lazy continuations.
+function takeItemBody(lines, from, indent, body) {
+  let next = from;
+  while (next < lines.length) {
+    const line = lines[next];
+    const margin = line.length - line.trimStart().length;
+    if (line.trim() === "") {
+      let after = next;
+      while (after < lines.length && lines[after].trim() === "") after += 1;
+      const following = lines[after] ?? "";
+      const belongs = following.length - following.trimStart().length >= 2;
+      if (after >= lines.length || !belongs) return ITEM.test(following) ? after : next;
+      body.push("");
+      next = after;
+    } else if (margin >= 2) {
+      body.push(line.slice(Math.min(margin, indent)));
+      next += 1;
+    } else if (ITEM.test(line) || HEADING.test(line) || FENCE.test(line) || QUOTE.test(line) || RULE.test(line)) {
+      return next;
+    } else {
+      body.push(line.trimStart());
+      next += 1;
+    }
+  }
+  return next;
+}
+
+function takeTable(lines, at) {
+  const divider = lines[at + 1];
+  if (!lines[at].includes("|") || divider === undefined || !divider.includes("-") || !DIVIDER.test(divider)) return null;
+  const head = splitRow(lines[at]);
+  const align = splitRow(divider).map((cell) => {
+    if (cell.startsWith(":") && cell.endsWith(":")) return "center";
+    return cell.endsWith(":") ? "right" : "left";
+  });
+  if (head.length !== align.length || head.length > MOST_COLUMNS) return null;
+  const rows = [];
+  let next = at + 2;
+  while (next < lines.length && lines[next].includes("|") && lines[next].trim() !== "" && rows.length < MOST_ROWS) {
+    const cells = splitRow(lines[next]).slice(0, head.length);
+    while (cells.length < head.length) cells.push("");
+    rows.push(cells.map((cell) => parseInline(cell)));
+    next += 1;
+  }
+  return { block: { type: "table", align, head: head.map((cell) => parseInline(cell)), rows }, next };
+}
+
+function splitRow(line) {
+  const inner = line.trim().replace(/^\|/, "").replace(/(^|[^\\])\|$/, "$1");
+  return inner.split(/(?<!\\)\|/).map((cell) => cell.replace(/\\\|/g, "|").trim());
+}
+
+function takeParagraph(lines, at, state, isLast) {
+  let next = at + 1;
+  while (next < lines.length && !startsBlock(lines, next)) next += 1;
+  const text = lines
+    .slice(at, next)
+    .map((line) => line.trimStart())
+    .join("\n")
+    .trimEnd();
+  const children = parseInline(text, { partial: isPartial(lines, next, state, isLast) });
+  return { block: children.length === 0 ? null : { type: "paragraph", children }, next };
+}
+
+function startsBlock(lines, at) {
+  const line = lines[at];
+  if (line.trim() === "" || FENCE.test(line) || HEADING.test(line) || QUOTE.test(line) || RULE.test(line)) return true;
+  return ITEM.test(line) || (line.includes("|") && takesTable(lines, at));
+}
+
+function takesTable(lines, at) {
+  return lines[at + 1] !== undefined && lines[at + 1].includes("|") && DIVIDER.test(lines[at + 1]);
+}
+
+function isPartial(lines, next, state, isLast) {
+  return state.partial && isLast && next >= lines.length;
+}

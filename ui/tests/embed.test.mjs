@@ -1,0 +1,413 @@
+// The chat page against the stand-in server: asking, sources, failing, stopping, deleting,
+// resuming, and the needs of people who use a keyboard, a screen reader or a small screen.
+
+import assert from "node:assert/strict";
+import { after, afterEach, before, beforeEach, describe, test } from "node:test";
+
+import { askIn, assertAccessible, assertClean, DESKTOP, NARROW, openPage, PHONE, startBrowser } from "./browser.mjs";
+import { startMock } from "./mock-server.mjs";
+
+let browser;
+let mock;
+let opened;
+
+before(async () => {
+  browser = await startBrowser();
+});
+after(() => browser?.close());
+beforeEach(async () => {
+  mock = await startMock();
+});
+afterEach(async () => {
+  await opened?.context.close();
+  opened = undefined;
+  await mock.close();
+});
+
+async function openChat(options = {}, { isReady = true } = {}) {
+  opened = await openPage(browser, [mock.chat], options);
+  await opened.page.goto(`${mock.chat}/embed/${mock.site}`);
+  if (isReady) await opened.page.locator(".starter").first().waitFor();
+  return opened.page;
+}
+
+const called = (path) => mock.requests.filter((request) => request.path === path);
+
+describe("asking", () => {
+  test("an answer comes in pieces, with a chip and a source that opens the page at the quote", async () => {
+    const page = await openChat();
+    await page.evaluate(() => {
+      window.seen = new Set();
+      new MutationObserver(() => window.seen.add(document.querySelector(".answer .body")?.textContent ?? "")).observe(document.getElementById("messages"), { childList: true, subtree: true, characterData: true });
+    });
+    const answer = await askIn(page, "What does shipping to Canada cost?");
+    assert.match(await answer.locator(".body").innerText(), /^Shipping to Canada costs \$14\.50/);
+    assert.ok((await page.evaluate(() => window.seen.size)) > 3, "shown in pieces");
+    const target = `${mock.host}/page/shipping#:~:text=Shipping%20to%20Canada%20costs%20%2414.50,6%20to%209%20business%20days.`;
+    for (const link of [answer.locator(".body a.cite"), answer.locator("a.source-link")]) {
+      assert.equal(await link.getAttribute("href"), target);
+      assert.equal(await link.getAttribute("target"), "_blank");
+      assert.match(await link.getAttribute("rel"), /noopener.*noreferrer/);
+    }
+    assert.match(await answer.locator(".sources").innerText(), /Shipping[\s\S]*Shipping to Canada costs \$14\.50 for parcels/);
+    const [popup] = await Promise.all([opened.context.waitForEvent("page"), answer.locator("a.cite").click()]);
+    await popup.waitForLoadState();
+    assert.equal(new URL(popup.url()).pathname, "/page/shipping");
+    assert.equal(await popup.evaluate(() => window.opener), null);
+    opened.seen.strays = opened.seen.strays.filter((address) => !address.startsWith(mock.host));
+    assertClean(opened.seen);
+  });
+
+  test("the request is the one the server asks for", async () => {
+    const page = await openChat();
+    await askIn(page, "What does shipping to Canada cost?");
+    const [session] = called("/sessions");
+    assert.deepEqual(session.body, { site: mock.site });
+    assert.equal(session.headers.origin, mock.chat);
+    const [message] = called("/messages");
+    assert.deepEqual(message.body, { message: "What does shipping to Canada cost?" });
+    assert.match(message.headers.authorization, /^Bearer token-/);
+    assert.equal(message.headers.accept, "text/event-stream");
+    assert.equal(message.headers["content-type"], "application/json");
+    assert.equal(message.headers.cookie, undefined);
+  });
+
+  test("every kind of block is shown as its element", async () => {
+    const page = await openChat();
+    const answer = await askIn(page, "How do I descale a kettle?");
+    for (const selector of ["h3", "strong", "em", "ol > li > ul > li", "table td.align-right", "blockquote", "pre code", "hr", "a.link"]) {
+      assert.ok((await answer.locator(`.body ${selector}`).count()) > 0, selector);
+    }
+    assertClean(opened.seen);
+  });
+
+  test("an unanswerable question gets the server's words and no source", async () => {
+    const page = await openChat();
+    const answer = await askIn(page, "Who won the match?");
+    assert.equal(await answer.locator(".body").innerText(), "I could not find that on this site.");
+    assert.equal(await answer.locator(".sources").count(), 0);
+    assert.match(await answer.innerText(), /No source on this site/);
+  });
+
+  test("elements that are there already stay while the answer grows", async () => {
+    const page = await openChat();
+    await page.evaluate(() => {
+      window.removed = 0;
+      new MutationObserver((records) => {
+        for (const record of records) for (const node of record.removedNodes) if (node.nodeType === 1 && !node.matches(".working, .pending")) window.removed += 1;
+      }).observe(document.getElementById("messages"), { childList: true, subtree: true });
+    });
+    await askIn(page, "long answer please");
+    assert.equal(await page.evaluate(() => window.removed), 0);
+    assert.equal(await page.locator(".answer .body p").count(), 60);
+    assert.equal(await page.locator("#log").evaluate((log) => log.scrollHeight - log.scrollTop - log.clientHeight < 4), true, "follows the end");
+  });
+
+  test("characters cut between pieces arrive whole", async () => {
+    const page = await openChat();
+    const answer = await askIn(page, "half characters");
+    assert.equal(await answer.locator(".body").innerText(), "Wärme für 茶 🍵");
+  });
+
+  test("a starter asks its question", async () => {
+    const page = await openChat();
+    await page.getByRole("button", { name: "How do I descale a kettle?" }).click();
+    await page.locator(".answer .sources").waitFor();
+    assert.equal(await page.locator("#welcome").isVisible(), false);
+    assert.equal(await page.locator(".question").innerText().then((text) => text.includes("descale")), true);
+  });
+
+  test("characters are counted as Unicode scalar values, and too many are not sent", async () => {
+    const page = await openChat();
+    await page.locator("#question").fill("🍵".repeat(1000));
+    assert.equal(await page.locator("#counter").innerText(), "1000 / 1000");
+    assert.equal(await page.locator("#send").getAttribute("aria-disabled"), "false");
+    await page.locator("#question").fill("🍵".repeat(1001));
+    assert.equal(await page.locator("#counter").innerText(), "1 character too long");
+    await page.locator("#question").press("Enter");
+    await page.locator("#send").evaluate((button) => button.click());
+    assert.equal(called("/messages").length, 0);
+    assert.equal(await page.locator("#question").inputValue().then((value) => Array.from(value).length), 1001, "nothing is cut");
+  });
+});
+
+describe("when it goes wrong", () => {
+  test("a limit is said in plain words with the time to wait, and the question comes back", async () => {
+    const page = await openChat();
+    await page.locator("#question").fill("limit");
+    await page.locator("#question").press("Enter");
+    await page.locator("#notice").waitFor();
+    assert.match(await page.locator("#notice-text").innerText(), /Please wait [12] seconds?, then try again/);
+    assert.equal(await page.locator("#question").inputValue(), "limit");
+    assert.equal(await page.locator("#retry").getAttribute("aria-disabled"), "true");
+    await page.getByText("You can ask again now.").first().waitFor();
+    await page.locator("#retry").click();
+    await page.getByText(/Please wait/).first().waitFor();
+    assert.equal(called("/messages").length, 2);
+  });
+
+  for (const [question, words, reference] of [
+    ["down", /busy/, "Reference: req_mock_0001"],
+    ["oops", /went wrong on our side/, "Reference: req_mock_0001"],
+    ["rejected", /longer than 1000 characters/, "Reference: req_mock_0001"],
+    ["offline", /could not be reached/, ""],
+  ]) {
+    test(`${question}: a plain word, and the question is not lost`, async () => {
+      const page = await openChat();
+      await page.locator("#question").fill(question);
+      await page.locator("#question").press("Enter");
+      await page.locator("#notice").waitFor();
+      assert.match(await page.locator("#notice-text").innerText(), words);
+      assert.equal(await page.locator("#notice-reference").textContent(), reference);
+      const kept = (await page.locator("#question").inputValue()) || (await page.locator(".bubble").last().innerText());
+      assert.equal(kept, question);
+    });
+  }
+
+  for (const question of ["cut", "broken"]) {
+    test(`${question}: a part is marked as a part, never as the whole`, async () => {
+      const page = await openChat();
+      const answer = await askIn(page, question);
+      assert.match(await answer.innerText(), /Cut short/);
+      assert.equal(await answer.locator(".rating").count(), 0);
+      assert.equal(await page.locator("#retry").isVisible(), true);
+    });
+  }
+
+  test("an ended session is renewed once, silently", async () => {
+    const page = await openChat();
+    const answer = await askIn(page, "expired");
+    assert.match(await answer.locator(".body").innerText(), /A fresh session answers/);
+    assert.equal(called("/sessions").length, 2);
+    assert.equal(called("/messages").length, 2);
+    assert.equal(await page.locator("#notice").isVisible(), false);
+  });
+
+  test("a site that may not be used here says so, without a field to type in", async () => {
+    mock.options.refuseSite = true;
+    const page = await openChat({}, { isReady: false });
+    await page.locator("#notice").waitFor();
+    assert.match(await page.locator("#notice-text").innerText(), /not available on this site/);
+    assert.equal(await page.locator("#composer").isVisible(), false);
+    assert.equal(await page.locator("#retry").isVisible(), false);
+    await assertAccessible(page, "refused");
+  });
+
+  test("a limit at the very start can be tried again", async () => {
+    mock.options.sessionStatus = 429;
+    const page = await openChat({}, { isReady: false });
+    await page.getByText(/about 2 minutes/).first().waitFor();
+    assert.equal(await page.locator("#retry").isVisible(), true);
+  });
+});
+
+describe("stopping, rating, deleting, resuming", () => {
+  test("stop ends the request and keeps what came", async () => {
+    const page = await openChat();
+    await page.locator("#question").fill("hold");
+    await page.locator("#question").press("Enter");
+    await page.getByText("This is the first part").waitFor();
+    await page.getByRole("button", { name: "Stop the answer" }).click();
+    await page.locator(".answer .note", { hasText: "Stopped" }).waitFor();
+    await assert.doesNotReject(until(() => mock.ended.length === 1));
+    assert.equal(mock.ended[0].isComplete, false);
+    assert.equal(await page.locator("#notice").isVisible(), false);
+    const answer = await askIn(page, "canada");
+    assert.match(await answer.innerText(), /14\.50/);
+  });
+
+  test("a rating is sent, with a reason when one is given", async () => {
+    const page = await openChat();
+    const answer = await askIn(page, "canada");
+    await answer.getByRole("button", { name: "Helpful", exact: true }).click();
+    await answer.getByText("Thank you.").waitFor();
+    await answer.getByRole("button", { name: "Not helpful" }).click();
+    await answer.getByLabel("What was wrong? (optional)").fill("The price is old");
+    await answer.getByLabel("What was wrong? (optional)").press("Enter");
+    await answer.locator(".reason").waitFor({ state: "detached" });
+    const id = called("/feedback")[0].body.message_id;
+    assert.deepEqual(called("/feedback").map((request) => request.body), [
+      { message_id: id, rating: "up" },
+      { message_id: id, rating: "down" },
+      { message_id: id, rating: "down", reason: "The price is old" },
+    ]);
+    assert.equal(await answer.getByRole("button", { name: "Not helpful" }).getAttribute("aria-pressed"), "true");
+    assert.equal(await answer.getByRole("button", { name: "Helpful", exact: true }).getAttribute("aria-pressed"), "false");
+  });
+
+  test("deleting asks first, erases on the server, and starts anew", async () => {
+    const page = await openChat();
+    await askIn(page, "canada");
+    await page.getByRole("button", { name: "Delete this conversation" }).click();
+    await page.getByRole("button", { name: "Keep it" }).click();
+    assert.equal(called("/session").length, 0);
+    await page.getByRole("button", { name: "Delete this conversation" }).click();
+    mock.options.failDelete = true;
+    await page.getByRole("button", { name: "Delete", exact: true }).click();
+    await page.getByText("It could not be deleted just now").waitFor();
+    assert.equal(await page.locator(".answer").count(), 1);
+    mock.options.failDelete = false;
+    const [first] = mock.sessions.keys();
+    await page.getByRole("button", { name: "Delete", exact: true }).click();
+    await page.locator(".starter").first().waitFor();
+    assert.equal(await page.locator(".message").count(), 0);
+    await assert.doesNotReject(until(() => !mock.sessions.has(first) && mock.sessions.size === 1));
+  });
+
+  test("a reload goes on where it was", async () => {
+    const page = await openChat();
+    await askIn(page, "canada");
+    await page.reload();
+    await page.locator(".answer .sources").waitFor();
+    assert.equal(await page.locator(".message").count(), 2);
+    assert.equal(await page.locator("#title").innerText(), "Pellamoor help");
+    assert.equal(called("/sessions").length, 1);
+    const answer = await askIn(page, "descale");
+    assert.match(await answer.innerText(), /Descaling/);
+  });
+
+  test("a reload after the session ended starts anew without a word", async () => {
+    const page = await openChat();
+    await askIn(page, "canada");
+    mock.sessions.clear();
+    await page.reload();
+    await page.locator(".starter").first().waitFor();
+    assert.equal(await page.locator("#notice").isVisible(), false);
+    assert.equal(called("/sessions").length, 2);
+  });
+
+  test("storage that throws does no harm", async () => {
+    opened = await openPage(browser, [mock.chat]);
+    await opened.context.addInitScript(() => {
+      Object.defineProperty(window, "sessionStorage", { get: () => { throw new DOMException("denied", "SecurityError"); } });
+    });
+    await opened.page.goto(`${mock.chat}/embed/${mock.site}`);
+    const answer = await askIn(opened.page, "canada");
+    assert.match(await answer.innerText(), /14\.50/);
+    assertClean(opened.seen);
+  });
+});
+
+describe("for everyone", () => {
+  const STATES = {
+    welcome: async () => {},
+    answer: (page) => askIn(page, "canada"),
+    rich: async (page) => {
+      const answer = await askIn(page, "descale");
+      await answer.getByRole("button", { name: "Not helpful" }).click();
+      await answer.locator(".reason-input").waitFor();
+    },
+    limit: async (page) => {
+      await page.locator("#question").fill("limit");
+      await page.locator("#question").press("Enter");
+      await page.locator("#notice").waitFor();
+    },
+    cut: (page) => askIn(page, "cut"),
+    confirm: async (page) => {
+      await askIn(page, "canada");
+      await page.locator("#delete").click();
+    },
+    toolong: (page) => page.locator("#question").fill("x".repeat(1200)),
+    streaming: async (page) => {
+      await page.locator("#question").fill("hold");
+      await page.locator("#question").press("Enter");
+      await page.getByText("first part").waitFor();
+    },
+  };
+  for (const [name, reach] of Object.entries(STATES)) {
+    for (const colorScheme of ["light", "dark"]) {
+      for (const [size, viewport] of Object.entries({ desktop: DESKTOP, phone: PHONE })) {
+        test(`axe finds nothing: ${name}, ${colorScheme}, ${size}`, async () => {
+          const page = await openChat({ colorScheme, viewport, reducedMotion: "reduce" });
+          await reach(page);
+          await assertAccessible(page, `${name} ${colorScheme} ${size}`);
+          assertClean(opened.seen);
+        });
+      }
+    }
+  }
+
+  test("nothing is wider than 320 pixels, and the field stays in sight", async () => {
+    const page = await openChat({ viewport: NARROW });
+    for (const question of ["descale", "hostile", "x".repeat(900)]) {
+      await askIn(page, question);
+      assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), 320, question);
+      assert.equal(await page.locator("#log").evaluate((log) => log.scrollWidth <= log.clientWidth), true, question);
+      assert.equal(await page.locator("#question").evaluate((field) => field.getBoundingClientRect().bottom <= window.innerHeight), true);
+    }
+  });
+
+  test("the keyboard alone reaches and does everything, with a visible focus", async () => {
+    const page = await openChat();
+    const focused = () => page.evaluate(() => document.activeElement.getAttribute("aria-label") || document.activeElement.textContent.trim() || document.activeElement.id);
+    assert.equal(await page.evaluate(() => document.activeElement.id), "question");
+    await page.keyboard.type("canada");
+    await page.keyboard.press("Enter");
+    await page.locator(".rating").waitFor();
+    assert.equal(await page.evaluate(() => document.activeElement.id), "question", "the focus stays in the field");
+    const reached = [];
+    for (let step = 0; step < 12; step += 1) {
+      await page.keyboard.press("Shift+Tab");
+      reached.push(await focused());
+      const ring = await page.evaluate(() => getComputedStyle(document.activeElement).outlineStyle);
+      if ((await page.evaluate(() => document.activeElement)) !== null && reached.at(-1) === "Delete this conversation") break;
+      assert.notEqual(ring, "none", `focus is seen on ${reached.at(-1)}`);
+    }
+    for (const wanted of ["Not helpful", "Helpful", "Conversation", "Delete this conversation"]) assert.ok(reached.includes(wanted), `${wanted} in ${reached}`);
+    await page.keyboard.press("Enter");
+    assert.equal(await focused(), "Keep it");
+    await page.keyboard.press("Escape");
+    assert.equal(await page.locator("#confirm").isVisible(), false);
+    assert.equal(await focused(), "Delete this conversation", "the focus returns");
+    await page.keyboard.press("Enter");
+    await page.keyboard.press("Tab");
+    await page.keyboard.press("Enter");
+    await page.locator(".starter").first().waitFor();
+    assert.equal(await page.evaluate(() => document.activeElement.id), "question");
+  });
+
+  test("Shift and Enter make a new line; Enter that ends a word of an input method does not send", async () => {
+    const page = await openChat();
+    await page.keyboard.type("one");
+    await page.keyboard.press("Shift+Enter");
+    await page.keyboard.type("two");
+    assert.equal(await page.locator("#question").inputValue(), "one\ntwo");
+    await page.locator("#question").evaluate((field) => field.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter", isComposing: true, bubbles: true })));
+    assert.equal(called("/messages").length, 0);
+  });
+
+  test("a screen reader hears the whole answer once, not its pieces", async () => {
+    const page = await openChat();
+    await page.evaluate(() => {
+      window.said = [];
+      new MutationObserver(() => {
+        const text = document.getElementById("announcer").textContent;
+        if (text !== "") window.said.push(text);
+      }).observe(document.getElementById("announcer"), { childList: true, characterData: true, subtree: true });
+    });
+    await askIn(page, "canada");
+    await page.waitForFunction(() => window.said.some((text) => text.includes("14.50")));
+    const said = await page.evaluate(() => window.said.filter((text) => text.includes("Shipping to Canada")));
+    assert.equal(said.length, 1);
+    assert.match(said[0], /business days.*Sources: 1\./);
+    assert.equal(await page.locator("#log").getAttribute("aria-live"), "off");
+  });
+
+  test("less motion means none, and forced colours keep every edge", async () => {
+    const page = await openChat({ reducedMotion: "reduce", forcedColors: "active" });
+    await page.locator("#question").fill("hold");
+    await page.locator("#question").press("Enter");
+    await page.getByText("first part").waitFor();
+    assert.equal(await page.evaluate(() => document.getAnimations().length), 0);
+    assert.notEqual(await page.locator("#stop").evaluate((button) => getComputedStyle(button).borderTopWidth), "0px");
+    assert.equal(await page.locator(".bubble").evaluate((bubble) => getComputedStyle(bubble).borderTopStyle), "solid");
+  });
+});
+
+async function until(isTrue) {
+  const deadline = Date.now() + 5_000;
+  while (!isTrue()) {
+    if (Date.now() > deadline) throw new Error("not in time");
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}

@@ -1,0 +1,138 @@
+// The parts of the chat page that need no browser: text, markdown, addresses.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { allowedAddresses, citationAddress, liveAddress, sayAddress } from "../embed/links.js";
+import { parseMarkdown } from "../embed/markdown.js";
+import { sayWait } from "../embed/strings.js";
+import { clean, cleanLine, countCharacters } from "../embed/text.js";
+
+const inline = (text, options) => parseMarkdown(text, options)[0]?.children;
+const types = (text, options) => parseMarkdown(text, options).map((block) => block.type);
+const words = (nodes) => nodes.map((node) => node.value ?? (node.children ? words(node.children) : node.type === "citation" ? `[${node.id}]` : "\n")).join("");
+
+test("blocks of every kind", () => {
+  const text = "# Title\n\nWords\n\n- a\n- b\n  1. c\n\n> said\n\n```js\nx < y\n```\n\n| a | b |\n|---|--:|\n| 1 | 2 |\n\n---";
+  assert.deepEqual(types(text), ["heading", "paragraph", "list", "quote", "code", "table", "rule"]);
+  const [, , list, , code, table] = parseMarkdown(text);
+  assert.equal(list.items.length, 2);
+  assert.deepEqual(list.items[1].map((block) => block.type), ["paragraph", "list"]);
+  assert.equal(code.text, "x < y");
+  assert.deepEqual(table.align, ["left", "right"]);
+  assert.equal(table.rows[0].length, 2);
+});
+
+test("ordinary text survives as it is", () => {
+  for (const text of ["a < b and c > d & e", "5 * 3 * 2", "snake_case_name", "#1 of 3", "2 ** 8", "price: $5_000", "a ~ b", "<b>x</b>", "&lt;", "[not a link] (x)", "C:\\dir"]) {
+    assert.equal(words(inline(text)), text, text);
+  }
+});
+
+test("marks inside a line", () => {
+  assert.deepEqual(inline("**a** *b* ~~c~~ `d*`").map((node) => node.type), ["strong", "text", "emphasis", "text", "strike", "text", "code"]);
+  assert.deepEqual(inline("***both***")[0].children[0].type, "strong");
+  assert.deepEqual(inline("[1][2] [3, 4]").filter((node) => node.type === "citation").map((node) => node.id), [1, 2, 3, 4]);
+  assert.equal(inline("\\*not\\*")[0].value, "*not*");
+});
+
+test("links keep the address as written, and images only their words", () => {
+  const [link] = inline("[a (b)](https://x.example/p_(q) \"t\")");
+  assert.equal(link.address, "https://x.example/p_(q)");
+  const [, bare, rest] = inline("see https://x.example/a. Then");
+  assert.equal(bare.address, "https://x.example/a");
+  assert.equal(rest.value, ". Then");
+  assert.deepEqual(inline("![a pixel](https://evil.example/p.png)"), [{ type: "text", value: "a pixel" }]);
+});
+
+test("an answer that grows never shows a mark it will take back", () => {
+  const text = "Costs **$14.50** for *small* parcels, see [the page](https://x.example/p) and `code`. [1]";
+  const shown = "Costs $14.50 for small parcels, see the page and code. ";
+  for (let length = 1; length <= text.length; length += 1) {
+    const seen = words(inline(text.slice(0, length), { partial: true }) ?? []).replace(/\[1\]$/, "");
+    assert.ok(shown.startsWith(seen), `${length}: ${JSON.stringify(seen)}`);
+  }
+});
+
+test("every prefix of a text that opens everything parses", () => {
+  const text = "> - **a `b` [c](https://x.example \"t\") ~~d\n>   1. *e* ![f](g) <https://h.example>\n\n| i | \\| |\n|---|:-:|\n| [1] | _k_ |\n~~~\n# l\n~~~\n***";
+  for (let length = 0; length <= text.length; length += 1) {
+    for (const partial of [true, false]) assert.ok(Array.isArray(parseMarkdown(text.slice(0, length), { partial })));
+  }
+});
+
+test("hostile texts take linear time", () => {
+  const bombs = [
+    "[".repeat(50_000), "*a ".repeat(20_000), "*_~`".repeat(15_000), "> ".repeat(20_000) + "x", "- ".repeat(20_000) + "x",
+    "`".repeat(30_000) + "a", "[a](".repeat(12_000), "![".repeat(20_000), "| a ".repeat(10_000) + "\n" + "|---".repeat(10_000),
+    "<https://".repeat(6_000), "https://a ".repeat(6_000), "a**b".repeat(15_000), "\\".repeat(60_000), "1. x\n   ".repeat(8_000), "((((".repeat(1000) + "[a](" + "(".repeat(20_000),
+    "`a ``b ".repeat(8_000), "[1".repeat(20_000), "\n".repeat(60_000), "``` ".repeat(10_000), "[x]" + "(a".repeat(20_000),
+  ];
+  for (const bomb of bombs) {
+    const started = performance.now();
+    parseMarkdown(bomb);
+    parseMarkdown(bomb, { partial: true });
+    const took = performance.now() - started;
+    assert.ok(took < 1_000, `${JSON.stringify(bomb.slice(0, 12))} took ${Math.round(took)} ms`);
+  }
+});
+
+test("nesting and size have an end", () => {
+  const depth = (blocks) => 1 + Math.max(0, ...blocks.map((block) => (block.type === "quote" ? depth(block.children) : 0)));
+  assert.ok(depth(parseMarkdown("> ".repeat(300) + "x")) < 10);
+  const table = parseMarkdown(`${"|a".repeat(10)}|\n${"|-".repeat(10)}|\n${`${"|x".repeat(10)}|\n`.repeat(5_000)}`)[0];
+  assert.ok(table.rows.length <= 120);
+});
+
+test("control characters, tags and unbalanced overrides are removed; joiners stay", () => {
+  assert.equal(clean("a\u0007b\u{E0041}c\u0000\r\nd\u2028e"), "abc\nd\ne");
+  assert.equal(clean("\u{1F468}\u200D\u{1F469}\u200D\u{1F467} \u0645\u06CC\u200C\u062E"), "\u{1F468}\u200D\u{1F469}\u200D\u{1F467} \u0645\u06CC\u200C\u062E");
+  assert.equal(clean("a\u202Eb"), "ab");
+  assert.equal(clean("a\u202Eb\u202Cc"), "a\u202Eb\u202Cc");
+  assert.equal(clean("a\u202Eb\nc\u202Cd"), "ab\ncd");
+  assert.equal(clean("\u2066a\u202Eb\u2069c"), "\u2066ab\u2069c");
+  assert.equal(clean("x\u2069\u202C"), "x");
+  assert.equal(clean("\uD800a"), "\uFFFDa");
+  assert.equal(clean("Z" + "\u0335".repeat(60)).length, 9);
+  assert.equal(clean({ toString: () => "x" }), "");
+  assert.equal(cleanLine("  a\n b  ", 10), "a b");
+  assert.equal(cleanLine("abcdef", 4), "abc…");
+});
+
+test("characters are counted as the server counts them", () => {
+  assert.equal(countCharacters("\u{1F375}é茶"), 3);
+  assert.equal(countCharacters("e\u0301"), 2);
+});
+
+test("a link is live only to the listed origins and the cited pages", () => {
+  const allowed = allowedAddresses(new Set(["https://shop.example"]), [{ url: "https://docs.example/page#part" }, { url: "javascript:alert(1)" }]);
+  for (const address of ["https://shop.example/a?b#c", "https://docs.example/page", "https://docs.example/page#other"]) {
+    assert.notEqual(liveAddress(address, allowed), null, address);
+  }
+  for (const address of [
+    "https://evil.example/", "http://shop.example/", "https://shop.example:8443/", "https://shop.example.evil.example/", "https://shop.example@evil.example/",
+    "https://user@shop.example/", "https://docs.example/page2", "https://docs.example/page?x=1", "//shop.example/", "/relative", "javascript:alert(1)",
+    "JaVaScRiPt:alert(1)", "java\tscript:alert(1)", "data:text/html,x", "vbscript:x", "blob:https://shop.example/x", "https:\\\\shop.example", "https://shop.example\\@evil.example/",
+    " https://shop.example/", "https://shop.example/\u202Egpj", "https://", "mailto:a@shop.example", "", null, 7, `https://shop.example/${"a".repeat(3000)}`,
+  ]) {
+    assert.equal(liveAddress(address, allowed), null, String(address));
+  }
+});
+
+test("a citation's address points at its quote", () => {
+  const at = (url, quote) => citationAddress({ url, quote });
+  assert.equal(at("https://s.example/p", "six to nine days"), "https://s.example/p#:~:text=six%20to%20nine%20days");
+  assert.equal(at("https://s.example/p#top", "up-to, date & more"), "https://s.example/p#top:~:text=up%2Dto%2C%20date%20%26%20more");
+  assert.equal(at("https://s.example/p", "One two three four five six seven eight nine ten."), "https://s.example/p#:~:text=One%20two%20three%20four%20five,six%20seven%20eight%20nine%20ten.");
+  assert.equal(at("https://s.example/p", "Canada | $14.50 | 6 to 9"), "https://s.example/p#:~:text=Canada,6%20to%209");
+  assert.equal(at("https://s.example/p", ""), "https://s.example/p");
+  assert.equal(at("javascript:alert(1)", "x"), null);
+  assert.equal(sayAddress("https://s.example/a/b?c"), "s.example/a/b");
+});
+
+test("waiting times in words", () => {
+  assert.equal(sayWait(1), "1 second");
+  assert.equal(sayWait(45), "45 seconds");
+  assert.equal(sayWait(120), "about 2 minutes");
+  assert.equal(sayWait(7_200), "about 2 hours");
+});
