@@ -28,7 +28,7 @@ const isFramed = window.parent !== window;
 const site = /^\/embed\/([A-Za-z0-9_]{1,100})\/?$/.exec(window.location.pathname)?.[1] ?? "";
 const session = new Session(site);
 const notice = new Notice(announce);
-const composer = new Composer({ limit: DEFAULT_CHARACTERS, onSend: send, onStop: () => running?.abort() });
+const composer = new Composer({ limit: DEFAULT_CHARACTERS, onSend: send, onStop: () => running?.abort(), announce });
 
 let running = null;
 let views = [];

@@ -5,7 +5,8 @@
 import { strings } from "./strings.js";
 import { clean, countCharacters } from "./text.js";
 
-const COUNT_NO_FURTHER = 100_000;
+// A text this long would hold up the browser's layout for seconds; it does not get into the field.
+const LONGEST_INSERTION = 20_000;
 
 export class Composer {
   #field = document.getElementById("question");
@@ -15,16 +16,26 @@ export class Composer {
   #limit;
   #isBusy = false;
 
-  /** @param {{limit: number, onSend: (question: string) => void, onStop: () => void}} options limit in Unicode scalar values */
-  constructor({ limit, onSend, onStop }) {
+  /** @param {{limit: number, onSend: (question: string) => void, onStop: () => void, announce: (text: string) => void}} options limit in Unicode scalar values */
+  constructor({ limit, onSend, onStop, announce }) {
     this.#limit = limit;
     const send = () => {
-      if (this.#isBusy || !this.#isSendable()) return;
+      if (this.#isBusy || !this.#isSendable()) {
+        if (this.#counter.classList.contains("over")) announce(this.#counter.textContent);
+        return;
+      }
       const question = clean(this.#field.value).trim();
       this.set("");
       onSend(question);
     };
     this.#field.addEventListener("input", () => this.#update());
+    this.#field.addEventListener("beforeinput", (event) => {
+      const inserted = event.data ?? event.dataTransfer?.getData("text/plain") ?? "";
+      if (inserted.length <= LONGEST_INSERTION) return;
+      event.preventDefault();
+      this.#show(inserted.length + this.#field.value.length);
+      announce(this.#counter.textContent);
+    });
     this.#field.addEventListener("keydown", (event) => {
       // Enter that ends the input of a Chinese, Japanese or Korean word is not "send".
       if (event.key !== "Enter" || event.shiftKey || event.isComposing || event.keyCode === 229) return;
@@ -72,21 +83,23 @@ export class Composer {
 
   #isSendable() {
     const text = clean(this.#field.value).trim();
-    return text !== "" && text.length <= COUNT_NO_FURTHER && countCharacters(text) <= this.#limit;
+    return text !== "" && countCharacters(text) <= this.#limit;
   }
 
   #update() {
-    const text = clean(this.#field.value).trim();
-    const used = text.length > COUNT_NO_FURTHER ? text.length : countCharacters(text);
-    const over = used - this.#limit;
-    this.#counter.textContent = over > 0 ? strings.tooLong(over) : strings.counter(used, this.#limit);
-    this.#counter.classList.toggle("over", over > 0);
-    this.#field.setAttribute("aria-invalid", String(over > 0));
-    this.#send.setAttribute("aria-disabled", String(this.#isBusy || used === 0 || over > 0));
+    this.#show(countCharacters(clean(this.#field.value).trim()));
     // Browsers without `field-sizing` get the height by hand.
     if (!CSS.supports("field-sizing", "content")) {
       this.#field.style.height = "auto";
       this.#field.style.height = `${Math.min(this.#field.scrollHeight, 160)}px`;
     }
+  }
+
+  #show(used) {
+    const over = used - this.#limit;
+    this.#counter.textContent = over > 0 ? strings.tooLong(over) : strings.counter(used, this.#limit);
+    this.#counter.classList.toggle("over", over > 0);
+    this.#field.setAttribute("aria-invalid", String(over > 0));
+    this.#send.setAttribute("aria-disabled", String(this.#isBusy || used === 0 || over > 0));
   }
 }

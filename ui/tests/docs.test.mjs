@@ -106,7 +106,7 @@ test("references follow inside the document, circles end, and strangers are not 
   assert.deepEqual(circle.resolve({ $ref: "#/a" }), {});
 });
 
-test("the generated description of the program is shown whole, when it is there", async () => {
+test("the generated description of the program is shown whole", async () => {
   const generated = readFileSync(new URL("../../docs/openapi.json", import.meta.url), "utf8");
   opened = await openPage(browser, [mock.chat]);
   await opened.page.route("**/openapi.json", (route) => route.fulfill({ contentType: "application/json", body: generated }));

@@ -169,8 +169,8 @@ test("a missing or malformed key is named in the console, and nothing is shown",
     const bare = await context.newPage();
     const said = [];
     bare.on("console", (message) => said.push(message.text()));
-    await bare.route("http://bare.test/", (route) => route.fulfill({ contentType: "text/html", body: `<!doctype html><title>x</title><body><script src="${mock.chat}/widget.js" data-site-id="${key}"></script>` }));
-    await bare.goto("http://bare.test/");
+    await bare.goto(`${mock.host}/page?key=${encodeURIComponent(key)}`);
+    await bare.waitForLoadState("load");
     assert.match(said.join("\n"), /Chatward: data-site-id is missing or is not a publishable key/);
     assert.equal(await bare.locator("button").count(), 0);
     await context.close();
@@ -180,9 +180,7 @@ test("a missing or malformed key is named in the console, and nothing is shown",
 test("the line pasted twice makes one launcher", async () => {
   const context = await browser.newContext();
   const bare = await context.newPage();
-  const line = `<script src="${mock.chat}/widget.js" data-site-id="${mock.site}" async></script>`;
-  await bare.route("http://bare.test/", (route) => route.fulfill({ contentType: "text/html", body: `<!doctype html><title>x</title><head>${line}</head><body>${line}` }));
-  await bare.goto("http://bare.test/");
+  await bare.goto(`${mock.host}/page?twice`);
   await bare.waitForLoadState("load");
   assert.equal(await bare.locator("button[part=launcher]").count(), 1);
   await context.close();

@@ -71,7 +71,8 @@ export async function startMock() {
 
 // A strict host page: what a careful owner's policy looks like, with the two lines the widget needs.
 async function hostPage(mock, request, response) {
-  const { pathname } = new URL(request.url, "http://mock");
+  const { pathname, searchParams } = new URL(request.url, "http://mock");
+  const line = `<script src="${mock.chat}/widget.js" data-site-id="${searchParams.get("key") ?? mock.site}" async></script>`;
   if (pathname !== "/" && !pathname.startsWith("/page")) {
     response.writeHead(404).end();
     return;
@@ -82,7 +83,7 @@ async function hostPage(mock, request, response) {
   });
   response.end(`<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <link rel="icon" href="${mock.host}/none"><title>A shop</title></head><body><main><h1>A shop</h1><p>Words of the shop. <a href="/page">A page</a></p></main>
-<script src="${mock.chat}/widget.js" data-site-id="${mock.site}" async></script></body></html>`);
+${line.repeat(searchParams.has("twice") ? 2 : 1)}</body></html>`);
 }
 
 async function chatServer(mock, request, response) {

@@ -39,7 +39,12 @@ fn main() -> Outcome<()> {
     let language = language.unwrap_or_else(|| {
         Language::of_site(collection.documents.iter().take(100).filter_map(|(_, _, text)| Language::of_text(text)))
     });
-    println!("{dataset}: {} documents, {} queries, {}", collection.documents.len(), collection.queries.len(), language.tag());
+    println!(
+        "{dataset}: {} documents, {} queries, {}",
+        collection.documents.len(),
+        collection.queries.len(),
+        language.tag()
+    );
     retrieval(&collection, language)?;
     answerability(&collection, language)?;
     Ok(())
@@ -77,7 +82,11 @@ fn retrieval(collection: &Collection, language: Language) -> Outcome<()> {
         hits += usize::from(found.iter().take(5).any(|hit| grade(hit.ordinal) > 0.0));
     }
     let judged = judged.max(1) as f64;
-    println!("  nDCG@10 {:.4}   hit@5 {:.4}   search {took:?}   three quotes {quoting:?}", gain / judged, hits as f64 / judged);
+    println!(
+        "  nDCG@10 {:.4}   hit@5 {:.4}   search {took:?}   three quotes {quoting:?}",
+        gain / judged,
+        hits as f64 / judged
+    );
     Ok(())
 }
 
@@ -108,7 +117,9 @@ fn answerability(collection: &Collection, language: Language) -> Outcome<()> {
             false_yes += said;
         }
     }
-    println!("  half the corpus: answers {yes} of {answerable} answerable, {false_yes} of {unanswerable} unanswerable questions");
+    println!(
+        "  half the corpus: answers {yes} of {answerable} answerable, {false_yes} of {unanswerable} unanswerable questions"
+    );
     Ok(())
 }
 

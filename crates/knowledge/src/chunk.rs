@@ -99,10 +99,7 @@ impl Chunks {
                 self.chars = chars;
             }
         }
-        self.done.push(Chunk {
-            heading: self.heading.clone(),
-            text,
-        });
+        self.done.push(Chunk { heading: self.heading.clone(), text });
     }
 }
 
@@ -132,10 +129,7 @@ mod tests {
         Extracted {
             blocks: blocks
                 .iter()
-                .map(|(heading, text)| Block {
-                    heading_path: (*heading).into(),
-                    text: (*text).to_owned(),
-                })
+                .map(|(heading, text)| Block { heading_path: (*heading).into(), text: (*text).to_owned() })
                 .collect(),
             ..Extracted::default()
         }
@@ -156,10 +150,8 @@ mod tests {
 
     #[test]
     fn a_long_section_is_cut_at_sentences_and_shares_one() {
-        let text = (0..60)
-            .map(|at| format!("This is sentence number {at} of the section."))
-            .collect::<Vec<_>>()
-            .join(" ");
+        let text =
+            (0..60).map(|at| format!("This is sentence number {at} of the section.")).collect::<Vec<_>>().join(" ");
         let chunks = chunk(&page(&[("Long", &text)]));
         assert!(chunks.len() > 2);
         for pair in chunks.windows(2) {

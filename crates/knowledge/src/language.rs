@@ -90,12 +90,7 @@ impl Language {
             "cmn" | "yue" => "zh",
             other => other,
         };
-        Some(
-            TABLE
-                .iter()
-                .find(|(known, _, _)| *known == primary)
-                .map_or(Self::Other, |(_, language, _)| *language),
-        )
+        Some(TABLE.iter().find(|(known, _, _)| *known == primary).map_or(Self::Other, |(_, language, _)| *language))
     }
 
     /// The primary tag, `und` for [`Language::Other`].
@@ -110,9 +105,7 @@ impl Language {
 
     /// The language of a segment's byte.
     pub(crate) fn from_code(code: u8) -> Option<Self> {
-        TABLE
-            .get(usize::from(code))
-            .map(|(_, language, _)| *language)
+        TABLE.get(usize::from(code)).map(|(_, language, _)| *language)
     }
 
     /// Whether it writes compounds as one word.
@@ -152,17 +145,9 @@ impl Language {
         let [kana, han, cyrillic, greek, arabic, latin] = scripts;
         // One Han character says about as much as three Latin letters.
         if (kana + han) * 3 > latin {
-            return Some(if kana * 10 > han {
-                Self::Japanese
-            } else {
-                Self::Chinese
-            });
+            return Some(if kana * 10 > han { Self::Japanese } else { Self::Chinese });
         }
-        for (count, language) in [
-            (cyrillic, Self::Russian),
-            (greek, Self::Greek),
-            (arabic, Self::Arabic),
-        ] {
+        for (count, language) in [(cyrillic, Self::Russian), (greek, Self::Greek), (arabic, Self::Arabic)] {
             if count > latin {
                 return Some(language);
             }

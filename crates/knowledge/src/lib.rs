@@ -16,8 +16,6 @@ mod sentence;
 pub mod words;
 
 pub use chunk::Chunk;
-pub use crawl::{
-    CrawlEnd, CrawlEvent, CrawlLimits, CrawlReport, CrawlRequest, CrawledPage, SkipReason, crawl,
-};
+pub use crawl::{CrawlEnd, CrawlEvent, CrawlLimits, CrawlReport, CrawlRequest, CrawledPage, SkipReason, crawl};
 pub use index::{Hit, Index, IndexBuilder, IndexError, Query};
 pub use language::Language;

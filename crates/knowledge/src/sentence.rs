@@ -4,7 +4,6 @@
 //! Never does: changing the text.
 
 use std::ops::Range;
-use unicode_segmentation::UnicodeSegmentation;
 
 /// After these a full stop ends no sentence. Lower-case, without the stop.
 const ABBREVIATIONS: [&str; 44] = [
@@ -25,21 +24,39 @@ pub(crate) fn sentences(text: &str) -> Vec<Range<usize>> {
 }
 
 fn split_line(text: &str, offset: usize, line: &str, found: &mut Vec<Range<usize>>) {
-    let mut from = None;
-    let mut end = 0;
-    for (at, piece) in line.split_sentence_bound_indices() {
-        let start = *from.get_or_insert(at);
-        end = at + piece.len();
-        let whole = &line[start..end];
-        let next = line[end..].chars().next();
-        if !ends_with_abbreviation(whole, next) {
-            push(text, offset + start..offset + end, found);
-            from = None;
+    let mut from = 0;
+    let mut characters = line.char_indices().peekable();
+    while let Some((at, character)) = characters.next() {
+        let wide = matches!(character, '。' | '！' | '？' | '．' | '।' | '۔');
+        if !wide && !matches!(character, '.' | '!' | '?' | '…') {
+            continue;
         }
+        let mut end = at + character.len_utf8();
+        while let Some(&(next_at, next)) = characters.peek() {
+            if !matches!(
+                next,
+                '.' | '!' | '?' | '…' | '"' | '\'' | ')' | ']' | '”' | '’' | '»' | '」' | '』' | '！' | '？'
+            ) {
+                break;
+            }
+            end = next_at + next.len_utf8();
+            characters.next();
+        }
+        let rest = &line[end..];
+        let spaced = rest.chars().next().is_none_or(char::is_whitespace);
+        if !wide && (!spaced || goes_on(&line[from..end], rest)) {
+            continue;
+        }
+        push(text, offset + from..offset + end, found);
+        from = end;
     }
-    if let Some(start) = from {
-        push(text, offset + start..offset + end, found);
-    }
+    push(text, offset + from..offset + line.len(), found);
+}
+
+/// Whether what looks like an end is none: an abbreviation, or the next word begins small.
+fn goes_on(sentence: &str, rest: &str) -> bool {
+    let next = rest.trim_start().chars().next();
+    next.is_none_or(char::is_lowercase) || ends_with_abbreviation(sentence, next)
 }
 
 fn push(text: &str, range: Range<usize>, found: &mut Vec<Range<usize>>) {
@@ -89,6 +106,10 @@ mod tests {
         assert_eq!(split("Ask Dr. Smith, e.g. by phone. Thanks."), ["Ask Dr. Smith, e.g. by phone.", "Thanks."]);
         assert_eq!(split("One line\n  another line. \n\n"), ["One line", "another line."]);
         assert_eq!(split("运费为十元。两天送达。"), ["运费为十元。", "两天送达。"]);
+        assert_eq!(
+            split("Version 2.5 is out… at last. He said “Yes.” Then (really!) he left."),
+            ["Version 2.5 is out… at last.", "He said “Yes.”", "Then (really!) he left."]
+        );
         assert!(split(" \n ").is_empty());
     }
 

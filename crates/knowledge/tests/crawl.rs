@@ -89,7 +89,9 @@ fn links(paths: impl IntoIterator<Item = String>) -> String {
 #[tokio::test]
 async fn a_small_site_is_read_whole_in_breadth() {
     let site = Site::serve(|path| match path {
-        "/" => Reply::html(links(["/shipping", "/help", "https://other.example/", "/logo.png", "/shipping#rates"].map(String::from))),
+        "/" => Reply::html(links(
+            ["/shipping", "/help", "https://other.example/", "/logo.png", "/shipping#rates"].map(String::from),
+        )),
         "/shipping" => Reply::html(page("Shipping", "<h2>Canada</h2><p>Shipping to Canada costs $14.90.</p>")),
         "/help" => Reply::html(page("Help", "<p>Ask us anything.</p><a href='/help/deep'>more</a>")),
         "/help/deep" => Reply::html(page("Deep", "<p>Deep down.</p>")),
@@ -148,11 +150,35 @@ async fn a_start_page_that_fails_is_named() {
 #[tokio::test]
 async fn every_hostile_page_has_its_reason_and_the_others_are_kept() {
     let latin = encoding("<html><title>Latin</title><p>Öffnungszeiten: täglich außer Montag für alle Gäste.</p>");
-    let utf_16: Vec<u8> = "<html><title>Wide</title><p>Größe der Tücher in UTF-16.</p>".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let utf_16: Vec<u8> = "<html><title>Wide</title><p>Größe der Tücher in UTF-16.</p>"
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
     let site = Site::serve(move |path| match path {
         "/" => Reply::html(links(
-            ["/good", "/huge", "/endless", "/loop-a", "/chain-0", "/away", "/inside", "/data", "/latin", "/utf16", "/noise", "/deep", "/noindex",
-             "/header", "/slow", "/empty", "/script", "/gone", "/broken", "/attributes"].map(String::from),
+            [
+                "/good",
+                "/huge",
+                "/endless",
+                "/loop-a",
+                "/chain-0",
+                "/away",
+                "/inside",
+                "/data",
+                "/latin",
+                "/utf16",
+                "/noise",
+                "/deep",
+                "/noindex",
+                "/header",
+                "/slow",
+                "/empty",
+                "/script",
+                "/gone",
+                "/broken",
+                "/attributes",
+            ]
+            .map(String::from),
         )),
         "/good" => Reply::html(page("Good", "<p>The good page answers.</p>")),
         "/huge" => Reply::html("<p>word </p>".repeat(400_000)),
@@ -164,9 +190,14 @@ async fn every_hostile_page_has_its_reason_and_the_others_are_kept() {
         "/data" => Reply::bytes("application/octet-stream", vec![0, 1, 2, 3]),
         "/latin" => Reply::bytes("text/html", latin.clone()),
         "/utf16" => Reply::bytes("text/html", utf_16.clone()),
-        "/noise" => Reply::bytes("text/html; charset=utf-8", (0..20_000_u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 23) as u8).collect()),
+        "/noise" => Reply::bytes(
+            "text/html; charset=utf-8",
+            (0..20_000_u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 23) as u8).collect(),
+        ),
         "/deep" => Reply::html("<div>".repeat(100_000)),
-        "/noindex" => Reply::html("<meta name=robots content=noindex><p>Secret page.</p><a href=/from-noindex>x</a>".to_owned()),
+        "/noindex" => {
+            Reply::html("<meta name=robots content=noindex><p>Secret page.</p><a href=/from-noindex>x</a>".to_owned())
+        }
         "/from-noindex" => Reply::html(page("Linked", "<p>Found through a page that is not indexed.</p>")),
         "/header" => Reply::html("<p>Secret too.</p>".to_owned()).with("x-robots-tag", "noindex"),
         "/slow" => Reply::Silent,
@@ -174,7 +205,9 @@ async fn every_hostile_page_has_its_reason_and_the_others_are_kept() {
         "/script" => Reply::html("<div id=app></div><script>render('text')</script>".to_owned()),
         "/gone" => Reply::status(410),
         "/broken" => Reply::Cut,
-        "/attributes" => Reply::html(format!("<p{}>x</p>", (0..50_000).map(|at| format!(" a{at}=1")).collect::<String>())),
+        "/attributes" => {
+            Reply::html(format!("<p{}>x</p>", (0..50_000).map(|at| format!(" a{at}=1")).collect::<String>()))
+        }
         chain if chain.starts_with("/chain-") => {
             let at: u32 = chain[7..].parse().unwrap();
             Reply::redirect(&format!("/chain-{}", at + 1))
@@ -215,7 +248,9 @@ fn encoding(text: &str) -> Vec<u8> {
 #[tokio::test]
 async fn robots_are_obeyed() {
     let site = Site::serve(|path| match path {
-        "/robots.txt" => Reply::text("User-agent: *\nDisallow: /\n\nUser-agent: Chatward\nDisallow: /private\nSitemap: /map.xml\n"),
+        "/robots.txt" => {
+            Reply::text("User-agent: *\nDisallow: /\n\nUser-agent: Chatward\nDisallow: /private\nSitemap: /map.xml\n")
+        }
         "/map.xml" => Reply::xml("<urlset><url><loc>/private/in-map</loc></url><url><loc>/mapped</loc></url></urlset>"),
         "/" => Reply::html(links(["/private/a", "/open", "/moved"].map(String::from))),
         "/open" | "/mapped" => Reply::html(page(path, &format!("<p>Open page {path}.</p>"))),
@@ -298,8 +333,12 @@ async fn a_calendar_does_not_crowd_out_the_site() {
             }
             "/about" => Reply::html(page("About", "<p>About us.</p>")),
             archive if archive.starts_with("/archive/") => {
-                let month: u32 = archive.trim_end_matches('/').rsplit('/').next().and_then(|part| part.parse().ok()).unwrap_or(1);
-                Reply::html(page("Archive", &format!("<p>Archive {month}</p><a href='/archive/2026/{:02}/'>next</a>", month % 90 + 1)))
+                let month: u32 =
+                    archive.trim_end_matches('/').rsplit('/').next().and_then(|part| part.parse().ok()).unwrap_or(1);
+                Reply::html(page(
+                    "Archive",
+                    &format!("<p>Archive {month}</p><a href='/archive/2026/{:02}/'>next</a>", month % 90 + 1),
+                ))
             }
             looping if looping.starts_with("/loop/") => {
                 Reply::html(page("Loop", &format!("<p>{looping}</p><a href='again/'>again</a>")))
@@ -318,7 +357,9 @@ async fn a_calendar_does_not_crowd_out_the_site() {
 #[tokio::test]
 async fn one_content_is_kept_once() {
     let site = Site::serve(|path| match path.split('?').next().unwrap_or(path) {
-        "/" => Reply::html(links(["/mug", "/mug?ref=home", "/mug/", "/copy", "/old", "/print", "/mug?utm_source=x"].map(String::from))),
+        "/" => Reply::html(links(
+            ["/mug", "/mug?ref=home", "/mug/", "/copy", "/old", "/print", "/mug?utm_source=x"].map(String::from),
+        )),
         "/mug" | "/mug/" | "/copy" => Reply::html(page("Mug", "<p>A mug for tea.</p>")),
         "/old" => Reply::redirect("/mug"),
         "/print" => Reply::html("<link rel=canonical href='/proper'><title>P</title><p>Printed text.</p>".to_owned()),
@@ -352,7 +393,10 @@ async fn bytes_and_depth_are_bounded() {
 
     let chain = Site::serve(|path| match path {
         "/robots.txt" | "/sitemap.xml" => Reply::status(404),
-        other => Reply::html(page(other, &format!("<p>Page {other}</p><a href='{}x'>on</a>", other.trim_end_matches('/').to_owned() + "/"))),
+        other => Reply::html(page(
+            other,
+            &format!("<p>Page {other}</p><a href='{}x'>on</a>", other.trim_end_matches('/').to_owned() + "/"),
+        )),
     })
     .await;
     let crawled = run(&chain, CrawlLimits { depth: 2, ..quick() }).await;
@@ -438,13 +482,10 @@ async fn a_demo_crawl_reaches_no_other_socket() {
 async fn a_private_address_is_refused_for_the_public_reach() {
     let site = Site::serve(|_| Reply::html(page("Home", "<p>Never read.</p>"))).await;
     let egress = Egress::builder().build().unwrap();
-    for start in [site.url("/"), Url::parse("http://localhost/").unwrap(), Url::parse("http://169.254.169.254/").unwrap()] {
-        let request = CrawlRequest {
-            start,
-            reach: Reach::Public,
-            limits: quick(),
-            user_agent: "Chatward".to_owned(),
-        };
+    for start in
+        [site.url("/"), Url::parse("http://localhost/").unwrap(), Url::parse("http://169.254.169.254/").unwrap()]
+    {
+        let request = CrawlRequest { start, reach: Reach::Public, limits: quick(), user_agent: "Chatward".to_owned() };
         let (sender, mut receiver) = mpsc::channel(64);
         let report = crawl(&egress, request, sender, CancellationToken::new()).await;
         assert_eq!(report.end, CrawlEnd::StartFailed);

@@ -1,8 +1,8 @@
 //! The administrative listener: metrics and health, on loopback by default, never on the public one.
 
+use crate::api;
 use crate::app::App;
 use crate::middleware::{self, host};
-use crate::api;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
@@ -25,7 +25,8 @@ pub fn router(app: &App) -> Router {
 /// The counters, in Prometheus' text format.
 async fn get_metrics(State(app): State<App>) -> Response {
     app.metrics.set_open(app.connections.total(), app.load.running());
-    ([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], app.metrics.render()).into_response()
+    ([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], app.metrics.render())
+        .into_response()
 }
 
 /// A page in the operator's own browser must not read the metrics by rebinding its name to this listener.

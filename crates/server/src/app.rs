@@ -3,7 +3,6 @@
 //! Built once by [`App::start`], by the server, by the command line and by tests alike; cheap to clone. Owns no
 //! rule: it holds the parts and hands them out.
 
-use crate::api;
 use crate::client::Client;
 use crate::config::Config;
 use crate::events::EventLog;
@@ -24,8 +23,7 @@ use chatward_egress::{Egress, Reach};
 use chatward_providers::ProviderSet;
 use chatward_store::{Engine, Store};
 use chatward_types::{
-    Clock, Entropy, Error, Event, EventName, NodeId, Outcome, OwnerId, Result, Severity, SessionId, SiteId,
-    SystemClock,
+    Clock, Entropy, Error, Event, EventName, NodeId, Outcome, OwnerId, Result, SessionId, Severity, SiteId, SystemClock,
 };
 use chatward_vault::{SystemEntropy, Vault};
 use http::HeaderValue;
@@ -186,7 +184,8 @@ impl App {
                 warn_at: f64::from(config.budgets.warn_at),
             },
         );
-        let metrics = Metrics::new(&crate::routes::rows().iter().map(|row| (row.method.as_str(), row.path)).collect::<Vec<_>>());
+        let metrics =
+            Metrics::new(&crate::routes::rows().iter().map(|row| (row.method.as_str(), row.path)).collect::<Vec<_>>());
         let events = if write_events {
             EventLog::start(&config.logging, Arc::clone(&clock))
         } else {
@@ -210,7 +209,7 @@ impl App {
             stopping: CancellationToken::new(),
             halt: CancellationToken::new(),
             tasks: TaskTracker::new(),
-            openapi: Bytes::from(api::documents::openapi_text()),
+            openapi: Bytes::from(crate::openapi::text()),
             page_policy: page_policy(),
             x_xss_protection: config
                 .headers

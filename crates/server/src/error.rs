@@ -10,7 +10,29 @@ use axum::response::{IntoResponse, Response};
 use chatward_types::{Error, Kind};
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use http::{HeaderMap, StatusCode};
+use serde::Serialize;
 use std::sync::Arc;
+use utoipa::ToSchema;
+
+/// The one shape of every error.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ErrorBody {
+    /// What went wrong.
+    pub error: ErrorDetail,
+}
+
+/// What went wrong, for a program and for a person.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ErrorDetail {
+    /// A stable word for programs.
+    #[schema(example = "rate_limited")]
+    pub code: String,
+    /// A sentence that says what to do next. It never repeats the request.
+    pub message: String,
+    /// The request's id, as in the `X-Request-Id` header; name it when you report a problem.
+    #[schema(example = "req_019305d2c0a87b3c9e1f2a3b4c5d6e7f")]
+    pub request_id: String,
+}
 
 /// What a handler fails with.
 #[derive(Debug)]
@@ -130,8 +152,7 @@ pub fn body_text(error: &Error, request_id: &str) -> String {
 }
 
 /// The only sentence that a 500 ever says.
-pub const INTERNAL_TEXT: &str =
-    "Something went wrong on our side. Try again; if it persists, report the request id.";
+pub const INTERNAL_TEXT: &str = "Something went wrong on our side. Try again; if it persists, report the request id.";
 
 fn refusal_of_the_router(code: StatusCode) -> Error {
     match code {

@@ -99,7 +99,8 @@ fn explain(error: &serde_path_to_error::Error<serde_json::Error>) -> Error {
         });
     }
     let path = error.path().to_string();
-    let known = path.len() <= 64 && path.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '[' | ']'));
+    let known =
+        path.len() <= 64 && path.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '[' | ']'));
     if known && path != "." {
         Error::invalid(format!("Field `{path}` does not have the right type or value."))
     } else {

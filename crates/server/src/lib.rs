@@ -18,6 +18,7 @@ pub mod json;
 pub mod limits;
 pub mod listen;
 pub mod middleware;
+pub mod openapi;
 pub mod ops;
 pub mod routes;
 pub mod telemetry;

@@ -58,7 +58,7 @@ static FILES: LazyLock<BTreeMap<String, File>> = LazyLock::new(|| {
     params(("site" = String, Path, description = "The site's publishable key.")),
     responses(
         (status = 200, description = "The chat page; its frame-ancestors are the site's origins.", content_type = "text/html"),
-        (status = 404, description = "No such site.", body = crate::api::documents::ErrorBody)))]
+        (status = 404, description = "No such site.", body = crate::error::ErrorBody)))]
 pub async fn get_embed(State(app): State<App>, Path(site): Path<String>, headers: HeaderMap) -> ApiResult<Response> {
     let Some(site) = sites::by_key(&app, &site).await? else {
         return Err(Error::not_found().into());
@@ -92,7 +92,7 @@ pub async fn get_docs(headers: HeaderMap) -> ApiResult<Response> {
         ("file" = String, Path, description = "The file's name.")),
     responses(
         (status = 200, description = "The file."),
-        (status = 404, description = "No such file.", body = crate::api::documents::ErrorBody)))]
+        (status = 404, description = "No such file.", body = crate::error::ErrorBody)))]
 pub async fn get_asset(Path((folder, file)): Path<(String, String)>, headers: HeaderMap) -> ApiResult<Response> {
     if folder == "loader" {
         return Err(Error::not_found().into());

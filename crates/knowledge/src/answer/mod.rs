@@ -83,9 +83,7 @@ pub fn is_answerable(query: &Query, hits: &[Hit]) -> bool {
 
 /// Answers by quoting. `passages` are the chunks of the hits, best first; the site's language is the query's.
 pub fn extractive_answer(query: &Query, hits: &[Hit], passages: &[Passage<'_>]) -> ExtractiveAnswer {
-    let none = ExtractiveAnswer::NotOnThisSite {
-        text: not_on_this_site(query.language()),
-    };
+    let none = ExtractiveAnswer::NotOnThisSite { text: not_on_this_site(query.language()) };
     if !is_answerable(query, hits) {
         return none;
     }

@@ -64,17 +64,19 @@ pub fn quote<'a>(query: &Query, heading: &str, text: &'a str) -> Quote<'a> {
         choose(ranges, &weights, &above, &found)
     } else {
         // The heading says all that the text says of the question, so the section from its start is the answer.
-        (0, (0..ranges.len().min(MAX_SENTENCES)).rfind(|&to| ranges[to].end - ranges[0].start <= MAX_BYTES).unwrap_or(0))
+        (
+            0,
+            (0..ranges.len().min(MAX_SENTENCES))
+                .rfind(|&to| ranges[to].end - ranges[0].start <= MAX_BYTES)
+                .unwrap_or(0),
+        )
     };
     let to = lengthen(text, ranges, from, to, asked_above);
     let mut has = above;
     for more in &found[from..=to] {
         merge(&mut has, more);
     }
-    Quote {
-        text: cut(&text[ranges[from].start..ranges[to].end]),
-        measure: sum(&weights, &has) / total,
-    }
+    Quote { text: cut(&text[ranges[from].start..ranges[to].end]), measure: sum(&weights, &has) / total }
 }
 
 /// The neighbours that cover most of the question, each further one having to be worth it. What the heading covers

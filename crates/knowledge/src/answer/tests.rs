@@ -7,28 +7,112 @@ use proptest::prelude::*;
 
 /// (title, heading, text)
 const SHOP: [(&str, &str, &str); 22] = [
-    ("Shipping and delivery", "Shipping and delivery", "We pack every order by hand in our workshop in Portland and hand it to the carrier within one business day. You receive a tracking link by email as soon as the parcel is on its way."),
-    ("Shipping and delivery", "Shipping and delivery › Rates and times", "Destination: United States; Standard: $6.90; Delivery time: 3–5 business days\nDestination: Canada; Standard: $14.90; Delivery time: 5–8 business days\nDestination: European Union; Standard: $19.90; Delivery time: 7–12 business days\nOrders over $120 ship free within the United States."),
-    ("Shipping and delivery", "Shipping and delivery › Customs", "Shipping to Canada costs $14.90 and takes 5 to 8 business days. Customs duties are included for Canada; for all other countries they are paid by the recipient on delivery."),
-    ("Returns and exchanges", "Returns and exchanges", "You may return any unused item within 30 days of delivery. Write to us first, and we send you a prepaid label. We refund the price to your original payment method within five days of receiving the parcel."),
-    ("Returns and exchanges", "Returns and exchanges › What cannot be returned", "Personalised pieces and gift cards cannot be returned. Broken on arrival? Send us a photo within 7 days and we replace it at no charge."),
-    ("Contact", "Contact", "Email us at hello@pineandloom.example or call +1 503 555 0142. We answer within one business day. The workshop is at 418 Alder Street, Portland, Oregon 97205."),
+    (
+        "Shipping and delivery",
+        "Shipping and delivery",
+        "We pack every order by hand in our workshop in Portland and hand it to the carrier within one business day. You receive a tracking link by email as soon as the parcel is on its way.",
+    ),
+    (
+        "Shipping and delivery",
+        "Shipping and delivery › Rates and times",
+        "Destination: United States; Standard: $6.90; Delivery time: 3–5 business days\nDestination: Canada; Standard: $14.90; Delivery time: 5–8 business days\nDestination: European Union; Standard: $19.90; Delivery time: 7–12 business days\nOrders over $120 ship free within the United States.",
+    ),
+    (
+        "Shipping and delivery",
+        "Shipping and delivery › Customs",
+        "Shipping to Canada costs $14.90 and takes 5 to 8 business days. Customs duties are included for Canada; for all other countries they are paid by the recipient on delivery.",
+    ),
+    (
+        "Returns and exchanges",
+        "Returns and exchanges",
+        "You may return any unused item within 30 days of delivery. Write to us first, and we send you a prepaid label. We refund the price to your original payment method within five days of receiving the parcel.",
+    ),
+    (
+        "Returns and exchanges",
+        "Returns and exchanges › What cannot be returned",
+        "Personalised pieces and gift cards cannot be returned. Broken on arrival? Send us a photo within 7 days and we replace it at no charge.",
+    ),
+    (
+        "Contact",
+        "Contact",
+        "Email us at hello@pineandloom.example or call +1 503 555 0142. We answer within one business day. The workshop is at 418 Alder Street, Portland, Oregon 97205.",
+    ),
     ("Contact", "Contact › Opening hours", "Monday to Friday: 9:00 to 17:00\nSaturday: 10:00 to 14:00\nSunday: closed"),
-    ("Linen tablecloth", "Linen tablecloth", "Stone-washed linen from Belgium, woven for us in Kortrijk. Available in oat, slate and moss. Price: $84.00. Size: 150 by 250 cm. Fits a table for six to eight people."),
-    ("Linen tablecloth", "Linen tablecloth › Care", "Machine wash at 40 °C. Do not bleach. Tumble dry low or line dry; iron while still damp."),
-    ("Oak serving board", "Oak serving board", "Cut from a single piece of Oregon white oak and finished with food-safe oil. Price: $46.00. Oil it once a month; never put it in the dishwasher."),
-    ("Stoneware mug", "Stoneware mug", "Hand-thrown stoneware that holds 350 ml. Dishwasher and microwave safe. Price: $24.00, or four for $88.00. Glazes: ash, ink and rust."),
-    ("Wool throw", "Wool throw", "Lambswool from the Shetland Islands, 130 by 180 cm, with hand-knotted fringes. Price: $139.00. Colours: heather, charcoal and cream."),
-    ("Gift cards", "Gift cards", "Gift cards come by email in any amount from $25 to $500 and never expire. Enter the code at checkout."),
-    ("Payment", "Payment", "We accept Visa, Mastercard, American Express, PayPal and Apple Pay. Your card is charged when the order leaves our workshop. We do not accept cheques."),
-    ("About us", "About us", "Pine & Loom was founded in 2014 by Mara Lindqvist and Tom Okafor. Eleven people work in our Portland workshop today. We make things for the table and the home that are meant to be mended."),
-    ("About us", "About us › Sustainability", "All parcels travel in recycled cardboard without plastic. We plant a tree for every tenth order with a partner in the Cascade Range."),
-    ("Help", "Help › How do I change my order?", "Until it is packed, usually within a few hours, you can change or cancel it under “My orders”. After that, write to us."),
-    ("Help", "Help › Do you ship to a parcel locker?", "Yes, within the United States and Canada. Choose the locker at checkout."),
-    ("Help", "Help › Is there a discount for students?", "Students get 10 % off with a valid student card. Write to us for the code."),
-    ("Warranty", "Warranty", "Our wooden goods carry a guarantee of five years against cracks; textiles carry two years. Keep your receipt."),
-    ("Wholesale", "Wholesale", "We sell to restaurants and shops from 20 pieces upwards. Ask for the trade catalogue; lead time is four weeks."),
-    ("Privacy", "Privacy", "We store your name, address and order for as long as the tax office demands. We never sell your data. You may ask for erasure at any time."),
+    (
+        "Linen tablecloth",
+        "Linen tablecloth",
+        "Stone-washed linen from Belgium, woven for us in Kortrijk. Available in oat, slate and moss. Price: $84.00. Size: 150 by 250 cm. Fits a table for six to eight people.",
+    ),
+    (
+        "Linen tablecloth",
+        "Linen tablecloth › Care",
+        "Machine wash at 40 °C. Do not bleach. Tumble dry low or line dry; iron while still damp.",
+    ),
+    (
+        "Oak serving board",
+        "Oak serving board",
+        "Cut from a single piece of Oregon white oak and finished with food-safe oil. Price: $46.00. Oil it once a month; never put it in the dishwasher.",
+    ),
+    (
+        "Stoneware mug",
+        "Stoneware mug",
+        "Hand-thrown stoneware that holds 350 ml. Dishwasher and microwave safe. Price: $24.00, or four for $88.00. Glazes: ash, ink and rust.",
+    ),
+    (
+        "Wool throw",
+        "Wool throw",
+        "Lambswool from the Shetland Islands, 130 by 180 cm, with hand-knotted fringes. Price: $139.00. Colours: heather, charcoal and cream.",
+    ),
+    (
+        "Gift cards",
+        "Gift cards",
+        "Gift cards come by email in any amount from $25 to $500 and never expire. Enter the code at checkout.",
+    ),
+    (
+        "Payment",
+        "Payment",
+        "We accept Visa, Mastercard, American Express, PayPal and Apple Pay. Your card is charged when the order leaves our workshop. We do not accept cheques.",
+    ),
+    (
+        "About us",
+        "About us",
+        "Pine & Loom was founded in 2014 by Mara Lindqvist and Tom Okafor. Eleven people work in our Portland workshop today. We make things for the table and the home that are meant to be mended.",
+    ),
+    (
+        "About us",
+        "About us › Sustainability",
+        "All parcels travel in recycled cardboard without plastic. We plant a tree for every tenth order with a partner in the Cascade Range.",
+    ),
+    (
+        "Help",
+        "Help › How do I change my order?",
+        "Until it is packed, usually within a few hours, you can change or cancel it under “My orders”. After that, write to us.",
+    ),
+    (
+        "Help",
+        "Help › Do you ship to a parcel locker?",
+        "Yes, within the United States and Canada. Choose the locker at checkout.",
+    ),
+    (
+        "Help",
+        "Help › Is there a discount for students?",
+        "Students get 10 % off with a valid student card. Write to us for the code.",
+    ),
+    (
+        "Warranty",
+        "Warranty",
+        "Our wooden goods carry a guarantee of five years against cracks; textiles carry two years. Keep your receipt.",
+    ),
+    (
+        "Wholesale",
+        "Wholesale",
+        "We sell to restaurants and shops from 20 pieces upwards. Ask for the trade catalogue; lead time is four weeks.",
+    ),
+    (
+        "Privacy",
+        "Privacy",
+        "We store your name, address and order for as long as the tax office demands. We never sell your data. You may ask for erasure at any time.",
+    ),
 ];
 
 fn shop() -> Index {
@@ -149,7 +233,11 @@ fn other_languages_answer_and_decline_in_their_own() {
     let german = [
         ("Versand", "Versand", "Der Versand nach Österreich kostet 9,90 €. Die Lieferzeit beträgt 2 bis 4 Werktage."),
         ("Versand", "Versand › Abholung", "Bestellungen können in unserer Werkstatt in Leipzig abgeholt werden."),
-        ("Rückgabe", "Rückgabe", "Sie können Artikel innerhalb von 14 Tagen zurücksenden. Die Rücksendung ist kostenlos."),
+        (
+            "Rückgabe",
+            "Rückgabe",
+            "Sie können Artikel innerhalb von 14 Tagen zurücksenden. Die Rücksendung ist kostenlos.",
+        ),
     ];
     let index = open(Language::German, &german);
     for (question, expected) in [
@@ -178,7 +266,10 @@ fn other_languages_answer_and_decline_in_their_own() {
     let answer = ask(&index, &spanish, "¿Venden motocicletas?");
     assert_eq!(answer.text(), "Este sitio no contiene información sobre eso.");
 
-    let chinese = [("运费", "运费", "寄往加拿大的运费为十五元，需要五到八个工作日。"), ("退货", "退货", "收到商品后三十天内可以退货。")];
+    let chinese = [
+        ("运费", "运费", "寄往加拿大的运费为十五元，需要五到八个工作日。"),
+        ("退货", "退货", "收到商品后三十天内可以退货。"),
+    ];
     let index = open(Language::Chinese, &chinese);
     let answer = ask(&index, &chinese, "寄往加拿大的运费是多少？");
     assert!(answer.text().contains("十五元"), "{}", answer.text());

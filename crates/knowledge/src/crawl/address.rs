@@ -16,15 +16,35 @@ const MAX_SAME_PART: usize = 3;
 
 /// Parameters that change who is counted, not what is shown.
 const TRACKING: [&str; 22] = [
-    "gclid", "gclsrc", "dclid", "fbclid", "msclkid", "yclid", "twclid", "igshid", "mc_cid", "mc_eid", "_ga", "_gl",
-    "_hsenc", "_hsmi", "mkt_tok", "phpsessid", "jsessionid", "sid", "sessionid", "session_id", "replytocom", "srsltid",
+    "gclid",
+    "gclsrc",
+    "dclid",
+    "fbclid",
+    "msclkid",
+    "yclid",
+    "twclid",
+    "igshid",
+    "mc_cid",
+    "mc_eid",
+    "_ga",
+    "_gl",
+    "_hsenc",
+    "_hsmi",
+    "mkt_tok",
+    "phpsessid",
+    "jsessionid",
+    "sid",
+    "sessionid",
+    "session_id",
+    "replytocom",
+    "srsltid",
 ];
 
 /// Endings of files that are no pages.
 const FILES: [&str; 46] = [
     "jpg", "jpeg", "png", "gif", "webp", "avif", "svg", "ico", "bmp", "tif", "tiff", "mp3", "mp4", "m4a", "m4v", "mov",
-    "avi", "webm", "ogg", "wav", "zip", "gz", "tgz", "bz2", "xz", "7z", "rar", "dmg", "exe", "msi", "apk", "iso", "pdf",
-    "doc", "docx", "xls", "xlsx", "ppt", "pptx", "css", "js", "json", "xml", "woff", "woff2", "ics",
+    "avi", "webm", "ogg", "wav", "zip", "gz", "tgz", "bz2", "xz", "7z", "rar", "dmg", "exe", "msi", "apk", "iso",
+    "pdf", "doc", "docx", "xls", "xlsx", "ppt", "pptx", "css", "js", "json", "xml", "woff", "woff2", "ics",
 ];
 
 /// The site that a crawl stays on.
@@ -36,10 +56,7 @@ pub(super) struct Scope {
 
 impl Scope {
     pub(super) fn new(site: &Url) -> Self {
-        Self {
-            site: site.clone(),
-            origin: site.origin(),
-        }
+        Self { site: site.clone(), origin: site.origin() }
     }
 
     pub(super) fn site(&self) -> &Url {
@@ -72,17 +89,13 @@ impl Scope {
     /// The scope that a redirect of the start page leads to: the same site under `https`, or with or without `www`.
     pub(super) fn moved_to(&self, landed: &Url) -> Option<Self> {
         let downgrade = self.site.scheme() == "https" && landed.scheme() == "http";
-        (!downgrade && (self.contains(landed) || is_same_site(&self.site, landed)))
-            .then(|| Self::new(landed))
+        (!downgrade && (self.contains(landed) || is_same_site(&self.site, landed))).then(|| Self::new(landed))
     }
 }
 
 /// Whether two addresses differ only by scheme and `www`, both on their scheme's usual port.
 fn is_same_site(one: &Url, other: &Url) -> bool {
-    let bare = |url: &Url| {
-        url.domain()
-            .map(|domain| domain.strip_prefix("www.").unwrap_or(domain).to_owned())
-    };
+    let bare = |url: &Url| url.domain().map(|domain| domain.strip_prefix("www.").unwrap_or(domain).to_owned());
     one.port().is_none()
         && other.port().is_none()
         && matches!(other.scheme(), "http" | "https")
@@ -93,10 +106,7 @@ fn is_same_site(one: &Url, other: &Url) -> bool {
 fn tidy(mut url: Url) -> Url {
     url.set_fragment(None);
     if let Some(query) = url.query() {
-        let kept: Vec<&str> = query
-            .split('&')
-            .filter(|pair| !pair.is_empty() && !is_tracking(pair))
-            .collect();
+        let kept: Vec<&str> = query.split('&').filter(|pair| !pair.is_empty() && !is_tracking(pair)).collect();
         let kept = (!kept.is_empty()).then(|| kept.join("&"));
         if kept.as_deref() != url.query() {
             url.set_query(kept.as_deref());
@@ -192,14 +202,9 @@ pub(super) fn shape(url: &Url) -> Shape {
         varies = true;
         fingerprint = fingerprint.add(b"&").add(name.as_bytes());
         let name = name.to_ascii_lowercase();
-        dated |= is_dated(value)
-            || ["month", "year", "day", "date", "week", "monat", "jahr"].contains(&name.as_str());
+        dated |= is_dated(value) || ["month", "year", "day", "date", "week", "monat", "jahr"].contains(&name.as_str());
     }
-    Shape {
-        value: fingerprint.value(),
-        varies,
-        dated,
-    }
+    Shape { value: fingerprint.value(), varies, dated }
 }
 
 fn is_number(part: &str) -> bool {
@@ -227,10 +232,7 @@ pub(super) fn refuse(url: &Url) -> Option<SkipReason> {
     if parts.len() > MAX_PATH_PARTS {
         return Some(SkipReason::Trap("its path is too deep"));
     }
-    let most_same = parts
-        .iter()
-        .map(|part| parts.iter().filter(|other| *other == part).count())
-        .max();
+    let most_same = parts.iter().map(|part| parts.iter().filter(|other| *other == part).count()).max();
     if most_same.is_some_and(|count| count > MAX_SAME_PART) {
         return Some(SkipReason::Trap("its path repeats itself"));
     }
@@ -259,8 +261,16 @@ mod tests {
         let admits = |text: &str| scope.admit(&url(text)).map(String::from);
         assert_eq!(admits("https://www.shop.example/a#top").as_deref(), Some("https://www.shop.example/a"));
         assert_eq!(admits("http://shop.example/a").as_deref(), Some("https://www.shop.example/a"));
-        assert_eq!(admits("https://www.shop.example/a?utm_source=x&b=1&gclid=2").as_deref(), Some("https://www.shop.example/a?b=1"));
-        for other in ["https://blog.shop.example/", "https://shop.example:8443/", "https://shop.example.evil.example/", "https://evil.example/"] {
+        assert_eq!(
+            admits("https://www.shop.example/a?utm_source=x&b=1&gclid=2").as_deref(),
+            Some("https://www.shop.example/a?b=1")
+        );
+        for other in [
+            "https://blog.shop.example/",
+            "https://shop.example:8443/",
+            "https://shop.example.evil.example/",
+            "https://evil.example/",
+        ] {
             assert_eq!(admits(other), None, "{other}");
         }
         let local = Scope::new(&url("http://127.0.0.1:8080/"));
@@ -280,7 +290,10 @@ mod tests {
     #[test]
     fn addresses_of_one_page_have_one_key() {
         let same = [
-            "https://a.example/shop/", "https://a.example/shop", "https://a.example/shop/index.html", "https://a.example/sh%6Fp",
+            "https://a.example/shop/",
+            "https://a.example/shop",
+            "https://a.example/shop/index.html",
+            "https://a.example/sh%6Fp",
         ];
         for other in same {
             assert_eq!(key(&url(same[0])), key(&url(other)), "{other}");

@@ -109,20 +109,14 @@ mod tests {
         let site = Url::parse("https://a.example/").unwrap();
         let scope = Scope::new(&site);
         let mut frontier = Frontier::new(100, 200, 3);
-        let admissions = paths
-            .into_iter()
-            .map(|path| frontier.admit(&scope, &site.join(&path).unwrap(), 1))
-            .collect();
+        let admissions = paths.into_iter().map(|path| frontier.admit(&scope, &site.join(&path).unwrap(), 1)).collect();
         (frontier, admissions)
     }
 
     #[test]
     fn addresses_come_out_once_and_in_order() {
         let (mut frontier, admissions) = frontier_with(["/a", "/b", "/a#x", "https://b.example/"].map(String::from));
-        assert_eq!(
-            admissions,
-            [Admission::Queued, Admission::Queued, Admission::Ignored, Admission::Ignored]
-        );
+        assert_eq!(admissions, [Admission::Queued, Admission::Queued, Admission::Ignored, Admission::Ignored]);
         assert_eq!(frontier.next().unwrap().url.path(), "/a");
         assert_eq!(frontier.next().unwrap().url.path(), "/b");
         assert!(frontier.next().is_none());

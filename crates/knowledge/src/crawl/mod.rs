@@ -188,7 +188,6 @@ impl CrawlReport {
     /// Whether the result may replace an older index: something was found, and the crawl was not broken off from
     /// outside or by the site's failure.
     pub fn is_usable(&self) -> bool {
-        self.pages > 0
-            && !matches!(self.end, CrawlEnd::Cancelled | CrawlEnd::StartFailed | CrawlEnd::SiteFailing)
+        self.pages > 0 && !matches!(self.end, CrawlEnd::Cancelled | CrawlEnd::StartFailed | CrawlEnd::SiteFailing)
     }
 }

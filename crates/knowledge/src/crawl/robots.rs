@@ -30,20 +30,12 @@ struct Rule {
 impl Robots {
     /// Everything is allowed.
     pub fn allow_all() -> Self {
-        Self {
-            rules: Vec::new(),
-            refuse_all: false,
-            delay: None,
-            sitemaps: Vec::new(),
-        }
+        Self { rules: Vec::new(), refuse_all: false, delay: None, sitemaps: Vec::new() }
     }
 
     /// Nothing is allowed.
     pub fn refuse_all() -> Self {
-        Self {
-            refuse_all: true,
-            ..Self::allow_all()
-        }
+        Self { refuse_all: true, ..Self::allow_all() }
     }
 
     /// What an HTTP outcome means: a body with 2xx is read, "there is none" (4xx) allows all, a server in trouble (5xx,
@@ -94,10 +86,7 @@ impl Robots {
                 b"allow" | b"disallow" => {
                     in_agents = false;
                     if !value.is_empty() {
-                        let rule = Rule {
-                            allow: &*key == b"allow",
-                            pattern: normalise(value),
-                        };
+                        let rule = Rule { allow: &*key == b"allow", pattern: normalise(value) };
                         own.add(for_us, &rule);
                         others.add(for_all, &rule);
                     }
@@ -174,12 +163,7 @@ impl Robots {
 
 /// `Chatward/1.0 (…)` and `chatward` are the same robot.
 fn product(user_agent: &str) -> String {
-    user_agent
-        .trim()
-        .split(['/', ' ', '\t'])
-        .next()
-        .unwrap_or_default()
-        .to_ascii_lowercase()
+    user_agent.trim().split(['/', ' ', '\t']).next().unwrap_or_default().to_ascii_lowercase()
 }
 
 /// Percent-encodings in one form: those of unreserved characters are decoded, bytes beyond ASCII are encoded, hexadecimal
@@ -293,7 +277,8 @@ mod tests {
 
     #[test]
     fn stars_ends_and_encodings() {
-        let robots = "User-agent:*\nDisallow: /*.pdf$\nDisallow: /*?sort=\nDisallow: /caf%C3%A9\nDisallow: /%7Etom # home";
+        let robots =
+            "User-agent:*\nDisallow: /*.pdf$\nDisallow: /*?sort=\nDisallow: /caf%C3%A9\nDisallow: /%7Etom # home";
         assert!(!allows(robots, "/files/a.pdf"));
         assert!(allows(robots, "/files/a.pdfx"));
         assert!(!allows(robots, "/list?sort=price"));

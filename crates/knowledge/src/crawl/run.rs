@@ -11,9 +11,7 @@ use super::repeated::Repeated;
 use super::robots::Robots;
 use super::sitemap::read_sitemap;
 use super::visit::{Read, Shared, Visited, visit};
-use super::{
-    CrawlEnd, CrawlEvent, CrawlReport, CrawlRequest, MAX_CRAWL_DELAY, MAX_LISTED_SKIPS, Progress,
-};
+use super::{CrawlEnd, CrawlEvent, CrawlReport, CrawlRequest, MAX_CRAWL_DELAY, MAX_LISTED_SKIPS, Progress};
 use crate::language::Language;
 use chatward_egress::{Egress, Fetch, FetchFailure, Fetched};
 use futures_util::StreamExt;
@@ -70,11 +68,7 @@ pub async fn crawl(
         concurrency: limits.concurrency.max(1),
         next_at: began,
         deadline: began + limits.time,
-        shared: Arc::new(Shared {
-            egress: egress.clone(),
-            request,
-            repeated: Mutex::new(Repeated::default()),
-        }),
+        shared: Arc::new(Shared { egress: egress.clone(), request, repeated: Mutex::new(Repeated::default()) }),
         events,
         cancel,
     };
@@ -319,11 +313,7 @@ impl Crawl {
                 }
                 self.skip(url, reason).await?;
                 self.outages = if outage { self.outages + 1 } else { 0 };
-                return if self.outages >= MAX_OUTAGES {
-                    Err(CrawlEnd::SiteFailing)
-                } else {
-                    Ok(())
-                };
+                return if self.outages >= MAX_OUTAGES { Err(CrawlEnd::SiteFailing) } else { Ok(()) };
             }
         };
         let landed = read.page.url.clone();
@@ -398,11 +388,7 @@ impl Crawl {
     }
 
     async fn progress(&mut self, running: usize) -> Step {
-        let progress = Progress {
-            done: self.done,
-            queued: self.frontier.len() + running,
-            chunks: self.chunks,
-        };
+        let progress = Progress { done: self.done, queued: self.frontier.len() + running, chunks: self.chunks };
         self.send(CrawlEvent::Progress(progress)).await
     }
 

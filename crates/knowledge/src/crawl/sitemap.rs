@@ -59,11 +59,7 @@ pub fn read_sitemap(body: &[u8]) -> Sitemap {
             Ok(Event::End(_)) => {
                 if is_address(&path) {
                     let parent = &path[path.len() - 2];
-                    let list = if parent == "sitemap" {
-                        &mut sitemap.sitemaps
-                    } else {
-                        &mut sitemap.pages
-                    };
+                    let list = if parent == "sitemap" { &mut sitemap.sitemaps } else { &mut sitemap.pages };
                     take(list, &address);
                 }
                 address.clear();
@@ -116,7 +112,8 @@ mod tests {
             </urlset>"#,
         );
         assert_eq!(map.pages, ["https://shop.example/a?x=1&y=2", "https://shop.example/b"]);
-        let index = read_sitemap(b"<sitemapindex><sitemap><loc>https://shop.example/1.xml</loc></sitemap></sitemapindex>");
+        let index =
+            read_sitemap(b"<sitemapindex><sitemap><loc>https://shop.example/1.xml</loc></sitemap></sitemapindex>");
         assert_eq!(index.sitemaps, ["https://shop.example/1.xml"]);
         assert!(index.pages.is_empty());
         let lines = read_sitemap(b"https://shop.example/a\nnot an address\nhttps://shop.example/b\n");

@@ -51,12 +51,7 @@ pub(super) struct Shared {
 }
 
 /// Visits a page, not before `at`. `stay` keeps redirects on the site.
-pub(super) async fn visit(
-    shared: Arc<Shared>,
-    target: Target,
-    at: Instant,
-    stay: Option<Scope>,
-) -> Visited {
+pub(super) async fn visit(shared: Arc<Shared>, target: Target, at: Instant, stay: Option<Scope>) -> Visited {
     sleep_until(at).await;
     let limits = &shared.request.limits;
     let fetch = Fetch {
@@ -69,19 +64,11 @@ pub(super) async fn visit(
         user_agent: Some(shared.request.user_agent.clone()),
     };
     match shared.egress.fetch(fetch).await {
-        Err(error) => Visited {
-            target,
-            bytes: 0,
-            outcome: Err(SkipReason::from(&error)),
-        },
+        Err(error) => Visited { target, bytes: 0, outcome: Err(SkipReason::from(&error)) },
         Ok(fetched) => {
             let bytes = fetched.body.len();
             let outcome = read(Arc::clone(&shared), fetched, target.depth).await;
-            Visited {
-                target,
-                bytes,
-                outcome,
-            }
+            Visited { target, bytes, outcome }
         }
     }
 }
@@ -115,17 +102,11 @@ fn digest(shared: &Shared, fetched: &Fetched, depth: usize) -> Result<Read, Skip
     let content = extracted
         .blocks
         .iter()
-        .fold(Fingerprint::default(), |fingerprint, block| {
-            fingerprint.add(block.text.as_bytes()).add(b"\n")
-        })
+        .fold(Fingerprint::default(), |fingerprint, block| fingerprint.add(block.text.as_bytes()).add(b"\n"))
         .value();
     let empty = extracted.is_empty();
     if !extracted.no_index {
-        shared
-            .repeated
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove_from(&mut extracted.blocks);
+        shared.repeated.lock().unwrap_or_else(PoisonError::into_inner).remove_from(&mut extracted.blocks);
     }
     let chunks = chunk(&extracted);
     Ok(Read {
@@ -151,7 +132,9 @@ fn obey(extracted: &mut Extracted, header: &str) {
     for part in header.split(',') {
         let directive = match part.split_once(':') {
             // unavailable_after: a date, max-snippet: a number
-            Some((name, _)) if name.trim().eq_ignore_ascii_case("unavailable_after") || name.contains("max-") => continue,
+            Some((name, _)) if name.trim().eq_ignore_ascii_case("unavailable_after") || name.contains("max-") => {
+                continue;
+            }
             Some((robot, directive)) => {
                 for_us = robot.trim().eq_ignore_ascii_case("chatward");
                 directive

@@ -21,22 +21,66 @@ const DROPPED: [&str; 30] = [
 ];
 
 const DROPPED_ROLES: [&str; 13] = [
-    "navigation", "banner", "contentinfo", "search", "dialog", "alertdialog", "menu", "menubar", "toolbar", "tablist",
-    "tooltip", "progressbar", "status",
+    "navigation",
+    "banner",
+    "contentinfo",
+    "search",
+    "dialog",
+    "alertdialog",
+    "menu",
+    "menubar",
+    "toolbar",
+    "tablist",
+    "tooltip",
+    "progressbar",
+    "status",
 ];
 
 /// Words in a class or id that mark a part which is not content. A word is what stands between hyphens, underscores
 /// and changes of case.
 const DROPPED_WORDS: [&str; 29] = [
-    "cookie", "cookies", "cookiebar", "cookiebanner", "consent", "gdpr", "ccpa", "navbar", "nav", "navigation",
-    "breadcrumb", "breadcrumbs", "sidebar", "pagination", "pager", "newsletter", "subscribe", "popup", "modal",
-    "lightbox", "offcanvas", "masthead", "footer", "sharing", "advert", "advertisement", "ads", "skiplink", "hamburger",
+    "cookie",
+    "cookies",
+    "cookiebar",
+    "cookiebanner",
+    "consent",
+    "gdpr",
+    "ccpa",
+    "navbar",
+    "nav",
+    "navigation",
+    "breadcrumb",
+    "breadcrumbs",
+    "sidebar",
+    "pagination",
+    "pager",
+    "newsletter",
+    "subscribe",
+    "popup",
+    "modal",
+    "lightbox",
+    "offcanvas",
+    "masthead",
+    "footer",
+    "sharing",
+    "advert",
+    "advertisement",
+    "ads",
+    "skiplink",
+    "hamburger",
 ];
 
 /// Pairs of neighbouring words that do so together.
 const DROPPED_PAIRS: [(&str, &str); 9] = [
-    ("skip", "link"), ("skip", "to"), ("social", "links"), ("social", "media"), ("share", "buttons"),
-    ("site", "header"), ("page", "header"), ("sr", "only"), ("related", "posts"),
+    ("skip", "link"),
+    ("skip", "to"),
+    ("social", "links"),
+    ("social", "media"),
+    ("share", "buttons"),
+    ("site", "header"),
+    ("page", "header"),
+    ("sr", "only"),
+    ("related", "posts"),
 ];
 
 /// Elements that hold the page as a whole, whose classes describe the layout ("has-sidebar", "modal-open").
@@ -77,12 +121,8 @@ pub(super) fn judge(element: &Element, inside_main: bool) -> Verdict {
 }
 
 fn hides(style: &str) -> bool {
-    let style: String = style
-        .chars()
-        .take(512)
-        .filter(|c| !c.is_whitespace())
-        .map(|c| c.to_ascii_lowercase())
-        .collect();
+    let style: String =
+        style.chars().take(512).filter(|c| !c.is_whitespace()).map(|c| c.to_ascii_lowercase()).collect();
     style.contains("display:none") || style.contains("visibility:hidden")
 }
 
@@ -94,9 +134,7 @@ fn is_marked(value: &str) -> bool {
     for character in value.chars().chain([' ']) {
         let boundary = !character.is_ascii_alphanumeric() || (lower && character.is_ascii_uppercase());
         if boundary && !word.is_empty() {
-            if DROPPED_WORDS.contains(&word.as_str())
-                || DROPPED_PAIRS.contains(&(before.as_str(), word.as_str()))
-            {
+            if DROPPED_WORDS.contains(&word.as_str()) || DROPPED_PAIRS.contains(&(before.as_str(), word.as_str())) {
                 return true;
             }
             before = std::mem::take(&mut word);
@@ -121,7 +159,9 @@ mod tests {
         for value in ["cookie-banner", "SiteFooter", "main_nav", "skip-link", "c-newsletter__form", "site-header"] {
             assert!(is_marked(value), "{value}");
         }
-        for value in ["navel-oranges", "canvas", "uploads", "header", "cookies-recipe".split('-').nth(1).unwrap(), "skip"] {
+        for value in
+            ["navel-oranges", "canvas", "uploads", "header", "cookies-recipe".split('-').nth(1).unwrap(), "skip"]
+        {
             assert!(!is_marked(value), "{value}");
         }
         assert!(hides("color:red; DISPLAY : none"));

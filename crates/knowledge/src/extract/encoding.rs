@@ -6,7 +6,7 @@
 
 use crate::crawl::SkipReason;
 use encoding_rs::{
-    BIG5, Encoding, EUC_KR, GBK, SHIFT_JIS, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1250, WINDOWS_1251, WINDOWS_1252,
+    BIG5, EUC_KR, Encoding, GBK, SHIFT_JIS, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1250, WINDOWS_1251, WINDOWS_1252,
     WINDOWS_1253, WINDOWS_1254, WINDOWS_1255, WINDOWS_1256,
 };
 use std::borrow::Cow;
@@ -20,18 +20,13 @@ const UNREADABLE: usize = 20;
 ///
 /// # Errors
 /// [`SkipReason::BadEncoding`] when too much of it cannot be read in any plausible encoding.
-pub(super) fn decode<'a>(
-    bytes: &'a [u8],
-    content_type: Option<&str>,
-) -> Result<Cow<'a, str>, SkipReason> {
+pub(super) fn decode<'a>(bytes: &'a [u8], content_type: Option<&str>) -> Result<Cow<'a, str>, SkipReason> {
     if let Some((encoding, length)) = Encoding::for_bom(bytes) {
         return readable(encoding.decode_without_bom_handling(&bytes[length..]).0);
     }
     let head = &bytes[..bytes.len().min(PRESCAN)];
-    let declared = content_type
-        .and_then(charset_of_header)
-        .or_else(|| utf_16_pattern(head))
-        .or_else(|| charset_of_meta(head));
+    let declared =
+        content_type.and_then(charset_of_header).or_else(|| utf_16_pattern(head)).or_else(|| charset_of_meta(head));
     if let Some(encoding) = declared {
         let (text, malformed) = encoding.decode_without_bom_handling(bytes);
         if !malformed {
@@ -43,9 +38,7 @@ pub(super) fn decode<'a>(
         Ok(text) => readable(Cow::Borrowed(text)),
         Err(_) if mostly_utf_8(bytes) => readable(UTF_8.decode_without_bom_handling(bytes).0),
         Err(_) => {
-            let encoding = declared
-                .filter(|encoding| *encoding != UTF_8)
-                .unwrap_or_else(|| usual_encoding(head));
+            let encoding = declared.filter(|encoding| *encoding != UTF_8).unwrap_or_else(|| usual_encoding(head));
             readable(encoding.decode_without_bom_handling(bytes).0)
         }
     }
@@ -56,8 +49,8 @@ fn readable(text: Cow<'_, str>) -> Result<Cow<'_, str>, SkipReason> {
     let mut total = 0_usize;
     for character in text.chars() {
         total += 1;
-        let noise = character == '\u{fffd}'
-            || (character.is_control() && !matches!(character, '\n' | '\r' | '\t' | '\u{c}'));
+        let noise =
+            character == '\u{fffd}' || (character.is_control() && !matches!(character, '\n' | '\r' | '\t' | '\u{c}'));
         unreadable += usize::from(noise);
     }
     if unreadable > 0 && unreadable * UNREADABLE > total {
@@ -111,11 +104,7 @@ fn charset_of_meta(head: &[u8]) -> Option<&'static Encoding> {
                 .and_then(|skip| label_at_start(&tag[at + 7 + skip..]))
         {
             // The page could not have been read so far if it really were UTF-16.
-            return Some(if encoding == UTF_16LE || encoding == UTF_16BE {
-                UTF_8
-            } else {
-                encoding
-            });
+            return Some(if encoding == UTF_16LE || encoding == UTF_16BE { UTF_8 } else { encoding });
         }
         rest = &rest[end..];
     }
@@ -161,9 +150,7 @@ fn usual_encoding(head: &[u8]) -> &'static Encoding {
 }
 
 fn find_ignoring_case(haystack: &[u8], needle: &[u8]) -> Option<usize> {
-    haystack
-        .windows(needle.len())
-        .position(|window| window.eq_ignore_ascii_case(needle))
+    haystack.windows(needle.len()).position(|window| window.eq_ignore_ascii_case(needle))
 }
 
 #[cfg(test)]

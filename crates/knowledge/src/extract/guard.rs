@@ -15,15 +15,44 @@ const MAX_TAGS: usize = 200_000;
 
 /// Elements that never nest, or that the parser closes by itself when the next one begins.
 const FLAT: [&[u8]; 34] = [
-    b"area", b"base", b"br", b"col", b"embed", b"hr", b"img", b"input", b"link", b"meta", b"param", b"source",
-    b"track", b"wbr", b"p", b"li", b"dt", b"dd", b"tr", b"td", b"th", b"thead", b"tbody", b"tfoot", b"option",
-    b"optgroup", b"rp", b"rt", b"html", b"head", b"body", b"a", b"button", b"nobr",
+    b"area",
+    b"base",
+    b"br",
+    b"col",
+    b"embed",
+    b"hr",
+    b"img",
+    b"input",
+    b"link",
+    b"meta",
+    b"param",
+    b"source",
+    b"track",
+    b"wbr",
+    b"p",
+    b"li",
+    b"dt",
+    b"dd",
+    b"tr",
+    b"td",
+    b"th",
+    b"thead",
+    b"tbody",
+    b"tfoot",
+    b"option",
+    b"optgroup",
+    b"rp",
+    b"rt",
+    b"html",
+    b"head",
+    b"body",
+    b"a",
+    b"button",
+    b"nobr",
 ];
 
 /// Elements whose content is text until their end tag.
-const RAW: [&[u8]; 7] = [
-    b"script", b"style", b"textarea", b"title", b"xmp", b"iframe", b"noembed",
-];
+const RAW: [&[u8]; 7] = [b"script", b"style", b"textarea", b"title", b"xmp", b"iframe", b"noembed"];
 
 /// # Errors
 /// [`SkipReason::TooDeep`] or [`SkipReason::TooLarge`].
@@ -102,11 +131,7 @@ fn skip_raw<'a>(html: &'a [u8], name: &[u8]) -> &'a [u8] {
     let mut rest = html;
     while let Some(at) = rest.iter().position(|byte| *byte == b'<') {
         rest = &rest[at..];
-        if rest.get(1) == Some(&b'/')
-            && rest
-                .get(2..2 + name.len())
-                .is_some_and(|end| end.eq_ignore_ascii_case(name))
-        {
+        if rest.get(1) == Some(&b'/') && rest.get(2..2 + name.len()).is_some_and(|end| end.eq_ignore_ascii_case(name)) {
             return rest;
         }
         rest = &rest[1..];

@@ -83,11 +83,7 @@ impl Extracted {
 /// # Errors
 /// [`SkipReason::NotHtml`], [`SkipReason::BadEncoding`], [`SkipReason::TooLarge`], [`SkipReason::TooDeep`] or
 /// [`SkipReason::TooSlow`]. An empty page is no error here.
-pub fn extract(
-    html: &[u8],
-    content_type: Option<&str>,
-    url: &Url,
-) -> Result<Extracted, SkipReason> {
+pub fn extract(html: &[u8], content_type: Option<&str>, url: &Url) -> Result<Extracted, SkipReason> {
     extract_until(html, content_type, url, Instant::now() + DEADLINE)
 }
 
@@ -170,9 +166,7 @@ fn looks_like_html(html: &[u8]) -> bool {
 
 /// At most `chars` characters of `text`.
 fn cut(text: &str, chars: usize) -> &str {
-    text.char_indices()
-        .nth(chars)
-        .map_or(text, |(at, _)| &text[..at])
+    text.char_indices().nth(chars).map_or(text, |(at, _)| &text[..at])
 }
 
 #[cfg(test)]

@@ -59,19 +59,11 @@ pub(super) fn read(document: &Document, url: &Url, deadline: Instant) -> Result<
     extracted.blocks = blocks;
     extracted.truncated = truncated;
     extracted.title = title(&found, url);
-    extracted.language = found
-        .language
-        .as_deref()
-        .and_then(Language::from_tag)
-        .or_else(|| {
-            let sample: String = extracted
-                .blocks
-                .iter()
-                .flat_map(|block| block.text.chars().chain([' ']))
-                .take(4_000)
-                .collect();
-            Language::of_text(&sample)
-        });
+    extracted.language = found.language.as_deref().and_then(Language::from_tag).or_else(|| {
+        let sample: String =
+            extracted.blocks.iter().flat_map(|block| block.text.chars().chain([' '])).take(4_000).collect();
+        Language::of_text(&sample)
+    });
     Ok(extracted)
 }
 
@@ -86,11 +78,7 @@ fn survey<'a>(document: &'a Document, url: &Url, deadline: Instant) -> Result<Fo
             continue;
         };
         let attribute = |name: &str| {
-            element
-                .attrs
-                .iter()
-                .find(|attribute| &*attribute.name.local == name)
-                .map(|attribute| &*attribute.value)
+            element.attrs.iter().find(|attribute| &*attribute.name.local == name).map(|attribute| &*attribute.value)
         };
         match &*element.name.local {
             "html" => found.language = attribute("lang").map(str::to_owned),
@@ -98,8 +86,8 @@ fn survey<'a>(document: &'a Document, url: &Url, deadline: Instant) -> Result<Fo
                 found.base = attribute("href").and_then(|link| resolve(url, link));
             }
             "a" | "area" if found.links.len() < MAX_LINKS => {
-                let follow = !attribute("rel").is_some_and(|rel| says(rel, "nofollow"))
-                    && attribute("download").is_none();
+                let follow =
+                    !attribute("rel").is_some_and(|rel| says(rel, "nofollow")) && attribute("download").is_none();
                 if let Some(link) = attribute("href").filter(|_| follow) {
                     found.links.push(link.to_owned());
                 }
@@ -107,7 +95,13 @@ fn survey<'a>(document: &'a Document, url: &Url, deadline: Instant) -> Result<Fo
             "link" if attribute("rel").is_some_and(|rel| says(rel, "canonical")) => {
                 found.canonical = found.canonical.or_else(|| attribute("href").map(str::to_owned));
             }
-            "meta" => meta(&mut found, attribute("name"), attribute("property"), attribute("http-equiv"), attribute("content")),
+            "meta" => meta(
+                &mut found,
+                attribute("name"),
+                attribute("property"),
+                attribute("http-equiv"),
+                attribute("content"),
+            ),
             "title" if found.title.is_none() && !in_picture(&node) => {
                 found.title = Some(plain_text(&node, MAX_TITLE_CHARS));
             }
@@ -157,11 +151,7 @@ fn in_picture(title: &NodeRef<'_>) -> bool {
 }
 
 /// The blocks of the main part if there is a believable one, else of the whole body.
-fn content(
-    document: &Document,
-    found: &Found<'_>,
-    deadline: Instant,
-) -> Result<(Vec<super::Block>, bool), SkipReason> {
+fn content(document: &Document, found: &Found<'_>, deadline: Instant) -> Result<(Vec<super::Block>, bool), SkipReason> {
     if !found.mains.is_empty() {
         let mut walker = Walker::new(true, deadline);
         let mut walked: Vec<&NodeRef<'_>> = Vec::new();
@@ -208,12 +198,8 @@ fn readable_bytes(document: &Document) -> usize {
 /// The page's own name: of "Shipping – Pine & Loom" the part that its first heading repeats, or the longer side.
 fn title(found: &Found<'_>, url: &Url) -> String {
     const SEPARATORS: [&str; 8] = [" | ", " – ", " — ", " - ", " · ", " :: ", " » ", " • "];
-    let declared = found
-        .title
-        .as_deref()
-        .or(found.social_title.as_deref())
-        .map(str::trim)
-        .filter(|title| !title.is_empty());
+    let declared =
+        found.title.as_deref().or(found.social_title.as_deref()).map(str::trim).filter(|title| !title.is_empty());
     let heading = found.first_heading.as_deref();
     match (declared, heading) {
         (Some(declared), Some(heading)) => {
@@ -234,12 +220,10 @@ fn title(found: &Found<'_>, url: &Url) -> String {
 
 /// Whether a list such as "noindex, follow" contains `word`; `none` stands for both.
 pub(crate) fn says(list: &str, word: &str) -> bool {
-    list.split([',', ' ', '\t', '\n'])
-        .map(str::trim)
-        .any(|directive| {
-            directive.eq_ignore_ascii_case(word)
-                || (directive.eq_ignore_ascii_case("none") && matches!(word, "noindex" | "nofollow"))
-        })
+    list.split([',', ' ', '\t', '\n']).map(str::trim).any(|directive| {
+        directive.eq_ignore_ascii_case(word)
+            || (directive.eq_ignore_ascii_case("none") && matches!(word, "noindex" | "nofollow"))
+    })
 }
 
 fn resolve(base: &Url, link: &str) -> Option<Url> {
@@ -247,7 +231,5 @@ fn resolve(base: &Url, link: &str) -> Option<Url> {
     if link.is_empty() || link.starts_with('#') || link.len() > 4_096 {
         return None;
     }
-    base.join(link)
-        .ok()
-        .filter(|url| matches!(url.scheme(), "http" | "https"))
+    base.join(link).ok().filter(|url| matches!(url.scheme(), "http" | "https"))
 }

@@ -63,11 +63,7 @@ pub(super) fn rows(table: &NodeRef<'_>, inside_main: bool) -> Option<Vec<String>
 }
 
 fn row(node: &NodeRef<'_>, inside_main: bool) -> Option<Row> {
-    let mut row = Row {
-        cells: Vec::new(),
-        header: true,
-        labelled: false,
-    };
+    let mut row = Row { cells: Vec::new(), header: true, labelled: false };
     for cell in node.children_it(false) {
         let name = element_name(&cell, inside_main);
         let is_header = match name.as_deref() {
@@ -116,7 +112,8 @@ fn sentence(header: &[String], row: &Row) -> String {
             line.push_str(if after_label { ": " } else { "; " });
         }
         // The label of a row says what it is by itself: "Canada", not "Destination: Canada".
-        if !name.is_empty() && !(at == 0 && row.labelled) {
+        let labels = at == 0 && row.labelled;
+        if !name.is_empty() && !labels {
             line.push_str(name.trim_end_matches(':'));
             line.push_str(": ");
         }

@@ -80,7 +80,9 @@ fn links_are_absolute_and_come_from_the_whole_page() {
 
 #[test]
 fn a_page_without_a_main_part_is_read_whole() {
-    let page = read("<body><div class=sidebar>menu</div><div><h2>Hours</h2>Mon 9:00<div>Tue 10:00</div></div><aside>x</aside></body>");
+    let page = read(
+        "<body><div class=sidebar>menu</div><div><h2>Hours</h2>Mon 9:00<div>Tue 10:00</div></div><aside>x</aside></body>",
+    );
     assert_eq!(texts(&page), ["Mon 9:00", "Tue 10:00"]);
     assert_eq!(page.title, "help/shipping");
     let tiny_main = format!("<main>x</main><div><p>{}</p></div>", "The real content. ".repeat(50));

@@ -261,10 +261,7 @@ impl Walker {
         }
         self.used = true;
         self.chars += text.chars().count();
-        self.blocks.push(Block {
-            heading_path: Arc::clone(&self.path),
-            text,
-        });
+        self.blocks.push(Block { heading_path: Arc::clone(&self.path), text });
     }
 }
 

@@ -48,13 +48,7 @@ impl IndexBuilder {
     ///
     /// # Errors
     /// [`IndexError::Corrupt`] for an ordinal out of order, [`IndexError::TooLarge`] beyond the cap on chunks.
-    pub fn add(
-        &mut self,
-        ordinal: i64,
-        title: &str,
-        heading: &str,
-        text: &str,
-    ) -> Result<(), IndexError> {
+    pub fn add(&mut self, ordinal: i64, title: &str, heading: &str, text: &str) -> Result<(), IndexError> {
         if !(0..=MAX_ORDINAL).contains(&ordinal) || self.last.is_some_and(|last| ordinal <= last) {
             return Err(IndexError::Corrupt("ordinals do not ascend"));
         }
@@ -68,11 +62,7 @@ impl IndexBuilder {
         self.chunks += 1;
         let unit = self.units.len() as u32;
         let mut length = 0_u32;
-        for (field, weight) in [
-            (text, TEXT_WEIGHT),
-            (heading, HEADING_WEIGHT),
-            (title, TITLE_WEIGHT),
-        ] {
+        for (field, weight) in [(text, TEXT_WEIGHT), (heading, HEADING_WEIGHT), (title, TITLE_WEIGHT)] {
             let (terms, postings) = (&mut self.terms, &mut self.postings);
             self.vocabulary.analyser().terms(field, |term| {
                 length = length.saturating_add(1);
@@ -80,13 +70,9 @@ impl IndexBuilder {
             });
         }
         for feature in feature::of_text(text) {
-            self.postings +=
-                usize::from(count(&mut self.terms, feature.term(), unit, TEXT_WEIGHT));
+            self.postings += usize::from(count(&mut self.terms, feature.term(), unit, TEXT_WEIGHT));
         }
-        self.units.push(Unit {
-            ordinal,
-            length: length.min(MAX_FREQUENCY),
-        });
+        self.units.push(Unit { ordinal, length: length.min(MAX_FREQUENCY) });
         Ok(())
     }
 
@@ -124,12 +110,7 @@ impl IndexBuilder {
 }
 
 /// Counts one occurrence; true when the term is new to this unit.
-fn count(
-    terms: &mut BTreeMap<Box<str>, Vec<Posting>>,
-    term: &str,
-    unit: u32,
-    weight: u32,
-) -> bool {
+fn count(terms: &mut BTreeMap<Box<str>, Vec<Posting>>, term: &str, unit: u32, weight: u32) -> bool {
     let list = match terms.get_mut(term) {
         Some(list) => list,
         None => terms.entry(term.into()).or_default(),
@@ -140,10 +121,7 @@ fn count(
             false
         }
         None => {
-            list.push(Posting {
-                unit,
-                frequency: weight,
-            });
+            list.push(Posting { unit, frequency: weight });
             true
         }
     }

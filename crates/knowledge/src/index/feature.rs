@@ -42,12 +42,9 @@ fn names_money(text: &str) -> bool {
     text.char_indices().any(|(at, character)| {
         let after = at + character.len_utf8();
         match character {
-            '$' | '€' | '£' | '¥' | '₹' | '₽' | '₩' | '₺' | '元' | '円' => {
-                digit_near(bytes, at, after)
-            }
+            '$' | '€' | '£' | '¥' | '₹' | '₽' | '₩' | '₺' | '元' | '円' => digit_near(bytes, at, after),
             'A'..='Z' => {
-                text.get(at..at + 3).is_some_and(|code| CODES.contains(&code))
-                    && digit_near(bytes, at, at + 3)
+                text.get(at..at + 3).is_some_and(|code| CODES.contains(&code)) && digit_near(bytes, at, at + 3)
             }
             _ => false,
         }
@@ -63,22 +60,50 @@ fn digit_near(bytes: &[u8], from: usize, to: usize) -> bool {
 
 fn names_time(text: &str) -> bool {
     const UNITS: [&str; 32] = [
-        "day", "days", "hour", "hours", "week", "weeks", "month", "months", "year", "years", "minutes", "am", "pm",
-        "business", "working", "tag", "tage", "tagen", "stunden", "wochen", "werktage", "werktagen", "uhr", "jahre",
-        "monate", "jours", "heures", "semaines", "días", "horas", "semanas", "ans",
+        "day",
+        "days",
+        "hour",
+        "hours",
+        "week",
+        "weeks",
+        "month",
+        "months",
+        "year",
+        "years",
+        "minutes",
+        "am",
+        "pm",
+        "business",
+        "working",
+        "tag",
+        "tage",
+        "tagen",
+        "stunden",
+        "wochen",
+        "werktage",
+        "werktagen",
+        "uhr",
+        "jahre",
+        "monate",
+        "jours",
+        "heures",
+        "semaines",
+        "días",
+        "horas",
+        "semanas",
+        "ans",
     ];
     const NUMBERS: [&str; 32] = [
-        "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "ein", "eine", "einem", "zwei", "drei",
-        "vier", "fünf", "sechs", "sieben", "acht", "zehn", "un", "une", "deux", "trois", "quatre", "cinq", "una", "dos",
-        "tres", "cuatro", "cinco",
+        "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "ein", "eine", "einem", "zwei",
+        "drei", "vier", "fünf", "sechs", "sieben", "acht", "zehn", "un", "une", "deux", "trois", "quatre", "cinq",
+        "una", "dos", "tres", "cuatro", "cinco",
     ];
     let mut after_number = false;
     for word in text.split(|c: char| !c.is_alphanumeric() && c != ':') {
         if word.is_empty() {
             continue;
         }
-        let lower = word.len() <= 10 && after_number;
-        if lower && UNITS.contains(&word.to_lowercase().as_str()) {
+        if after_number && stands_in(&UNITS, word) {
             return true;
         }
         // 9:30
@@ -91,11 +116,11 @@ fn names_time(text: &str) -> bool {
             return true;
         }
         let digits = word.starts_with(|c: char| c.is_ascii_digit());
-        after_number = digits || (word.len() <= 6 && NUMBERS.contains(&word.to_lowercase().as_str()));
+        after_number = digits || (word.len() <= 6 && stands_in(&NUMBERS, word));
         if digits {
             // 9am, 30min
             let unit = word.trim_start_matches(|c: char| c.is_ascii_digit());
-            if unit.len() <= 10 && UNITS.contains(&unit.to_lowercase().as_str()) {
+            if stands_in(&UNITS, unit) {
                 return true;
             }
         }
@@ -103,8 +128,15 @@ fn names_time(text: &str) -> bool {
     false
 }
 
+fn stands_in(list: &[&str], word: &str) -> bool {
+    list.iter().any(|listed| listed.eq_ignore_ascii_case(word))
+}
+
 const MONEY: [(Language, &str); 4] = [
-    (Language::English, "cost costs price prices priced pricing charge charges fee fees expensive cheap pay rate rates"),
+    (
+        Language::English,
+        "cost costs price prices priced pricing charge charges fee fees expensive cheap pay rate rates",
+    ),
     (Language::German, "kosten kostet preis preise gebühr gebühren teuer günstig bezahlen"),
     (Language::French, "coût coûts coûte coûtent prix tarif tarifs frais cher"),
     (Language::Spanish, "cuesta cuestan coste costo costes precio precios tarifa tarifas vale caro"),
@@ -119,10 +151,22 @@ const TIME: [(Language, &str); 4] = [
 
 /// Words that name no thing by themselves.
 const GENERAL: [(Language, &str); 4] = [
-    (Language::English, "number information info detail details policy question answer way kind type work use website site page located location available company thing help possible offer sell item product"),
-    (Language::German, "nummer information informationen hoch art frage antwort weg seite website verfügbar möglich firma ding angebot anbieten verkaufen artikel produkt"),
-    (Language::French, "numéro information informations détail question réponse page site disponible possible entreprise offrir vendre vendez article produit"),
-    (Language::Spanish, "número información detalle pregunta respuesta página sitio disponible posible empresa ofrecer vender venden artículo producto"),
+    (
+        Language::English,
+        "number information info detail details policy question answer way kind type work use website site page located location available company thing help possible offer sell item product",
+    ),
+    (
+        Language::German,
+        "nummer information informationen hoch art frage antwort weg seite website verfügbar möglich firma ding angebot anbieten verkaufen artikel produkt",
+    ),
+    (
+        Language::French,
+        "numéro information informations détail question réponse page site disponible possible entreprise offrir vendre vendez article produit",
+    ),
+    (
+        Language::Spanish,
+        "número información detalle pregunta respuesta página sitio disponible posible empresa ofrecer vender venden artículo producto",
+    ),
 ];
 
 /// Words for the same thing; a line holds one thing.
@@ -206,13 +250,7 @@ impl Vocabulary {
             }
             lines.push(terms);
         }
-        Self {
-            analyser,
-            asks,
-            general,
-            groups,
-            lines,
-        }
+        Self { analyser, asks, general, groups, lines }
     }
 
     pub(crate) fn analyser(&self) -> &Analyser {

@@ -101,9 +101,7 @@ impl Index {
     /// # Errors
     /// When bytes are damaged, of another version, or too large.
     pub fn open<S: AsRef<[u8]>>(segments: &[S]) -> Result<Self, IndexError> {
-        let total = segments
-            .iter()
-            .try_fold(0_usize, |sum, segment| sum.checked_add(segment.as_ref().len()));
+        let total = segments.iter().try_fold(0_usize, |sum, segment| sum.checked_add(segment.as_ref().len()));
         if total.is_none_or(|total| total > MAX_INDEX_BYTES) {
             return Err(IndexError::TooLarge);
         }
@@ -122,23 +120,17 @@ impl Index {
                 return Err(IndexError::TooLarge);
             }
             for (term, postings) in segment.terms {
-                merged
-                    .entry(term.into_boxed_str())
-                    .or_default()
-                    .extend(postings.iter().map(|posting| Posting {
-                        unit: posting.unit + offset,
-                        frequency: posting.frequency,
-                    }));
+                merged.entry(term.into_boxed_str()).or_default().extend(
+                    postings
+                        .iter()
+                        .map(|posting| Posting { unit: posting.unit + offset, frequency: posting.frequency }),
+                );
             }
         }
         Ok(Self::assemble(language.unwrap_or_default(), &units, merged))
     }
 
-    fn assemble(
-        language: Language,
-        units: &[segment::Unit],
-        merged: BTreeMap<Box<str>, Vec<Posting>>,
-    ) -> Self {
+    fn assemble(language: Language, units: &[segment::Unit], merged: BTreeMap<Box<str>, Vec<Posting>>) -> Self {
         let count = units.len().max(1) as f32;
         let total: f64 = units.iter().map(|unit| f64::from(unit.length)).sum();
         let average = (total as f32 / count).max(1.0);
@@ -148,23 +140,13 @@ impl Index {
             let rarity = rarity(count, list.len() as f32);
             let from = postings.len() as u32;
             postings.extend(list.iter().map(|posting| {
-                let length = units
-                    .get(posting.unit as usize)
-                    .map_or(average, |unit| unit.length as f32);
+                let length = units.get(posting.unit as usize).map_or(average, |unit| unit.length as f32);
                 let frequency = posting.frequency as f32 / builder::QUARTERS as f32;
                 let norm = K1 * (1.0 - B + B * length / average);
-                Impact {
-                    unit: posting.unit,
-                    score: rarity * frequency * (K1 + 1.0) / (frequency + norm),
-                }
+                Impact { unit: posting.unit, score: rarity * frequency * (K1 + 1.0) / (frequency + norm) }
             }));
             let to = postings.len() as u32;
-            terms.push(Entry {
-                term,
-                rarity,
-                from,
-                to,
-            });
+            terms.push(Entry { term, rarity, from, to });
         }
         Self {
             vocabulary: Arc::new(Vocabulary::new(Analyser::new(language))),
@@ -200,9 +182,7 @@ impl Index {
     }
 
     fn find(&self, term: &str) -> Option<usize> {
-        self.terms
-            .binary_search_by(|entry| (*entry.term).cmp(term))
-            .ok()
+        self.terms.binary_search_by(|entry| (*entry.term).cmp(term)).ok()
     }
 
     fn postings_of(&self, term: usize) -> &[Impact] {

@@ -72,17 +72,11 @@ impl Index {
         let units = self.ordinals.len().max(1) as f32;
         let rarest = rarity(units, 0.0).max(f32::MIN_POSITIVE);
         self.vocabulary.analyser().terms(question, |term| {
-            if words.len() >= MAX_WORDS || words.iter().any(|word| *word.forms[0].term == *term.text)
-            {
+            if words.len() >= MAX_WORDS || words.iter().any(|word| *word.forms[0].term == *term.text) {
                 return;
             }
             let place = self.find(term.text);
-            let mut forms = vec![Form {
-                term: term.text.into(),
-                place,
-                factor: 1.0,
-                stands_for: 1.0,
-            }];
+            let mut forms = vec![Form { term: term.text.into(), place, factor: 1.0, stands_for: 1.0 }];
             let mut asks = None;
             let mut known = place.is_some();
             if !term.stop {
@@ -117,11 +111,7 @@ impl Index {
         }
         let meaning = words.iter().filter(|word| word.weight > 0.0);
         let initials = Initials::of(meaning.flat_map(|word| &word.forms).map(|form| &*form.term));
-        Query {
-            vocabulary: Arc::clone(&self.vocabulary),
-            words,
-            initials,
-        }
+        Query { vocabulary: Arc::clone(&self.vocabulary), words, initials }
     }
 
     fn other_forms(&self, term: &str, pair: bool, forms: &mut Vec<Form>) {
@@ -224,10 +214,7 @@ impl Query {
 
     /// How many of its meaning words the site never uses, in any form.
     pub fn unknown_words(&self) -> usize {
-        self.words
-            .iter()
-            .filter(|word| word.weight > 0.0 && !word.known)
-            .count()
+        self.words.iter().filter(|word| word.weight > 0.0 && !word.known).count()
     }
 
     /// The sum of all words' weights.
@@ -269,9 +256,7 @@ impl Query {
 impl fmt::Debug for Query {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // A visitor's words do not belong in a log.
-        f.debug_struct("Query")
-            .field("words", &self.words.len())
-            .finish_non_exhaustive()
+        f.debug_struct("Query").field("words", &self.words.len()).finish_non_exhaustive()
     }
 }
 
@@ -283,12 +268,7 @@ fn is_one_slip_away(one: &str, other: &str) -> bool {
     }
     let start = a.iter().zip(b).take_while(|(x, y)| x == y).count();
     let (a, b) = (&a[start..], &b[start..]);
-    let end = a
-        .iter()
-        .rev()
-        .zip(b.iter().rev())
-        .take_while(|(x, y)| x == y)
-        .count();
+    let end = a.iter().rev().zip(b.iter().rev()).take_while(|(x, y)| x == y).count();
     let (a, b) = (&a[..a.len() - end], &b[..b.len() - end]);
     match (a, b) {
         ([], []) => true,

@@ -47,16 +47,8 @@ impl Index {
         best.iter()
             .filter_map(|impact| {
                 let ordinal = *self.ordinals.get(impact.unit as usize)?;
-                let covered: f32 = query
-                    .words
-                    .iter()
-                    .map(|word| word.weight * self.has(word, impact.unit))
-                    .sum();
-                Some(Hit {
-                    ordinal,
-                    score: impact.score,
-                    coverage: if total > 0.0 { covered / total } else { 0.0 },
-                })
+                let covered: f32 = query.words.iter().map(|word| word.weight * self.has(word, impact.unit)).sum();
+                Some(Hit { ordinal, score: impact.score, coverage: if total > 0.0 { covered / total } else { 0.0 } })
             })
             .collect()
     }

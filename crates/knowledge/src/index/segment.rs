@@ -81,17 +81,14 @@ impl Segment {
 
     /// Reads a segment that may be damaged or forged.
     pub(super) fn decode(bytes: &[u8]) -> Result<Self, IndexError> {
-        let (header, payload) = bytes
-            .split_at_checked(HEADER)
-            .ok_or(IndexError::Corrupt("shorter than its header"))?;
+        let (header, payload) = bytes.split_at_checked(HEADER).ok_or(IndexError::Corrupt("shorter than its header"))?;
         if header[..4] != MAGIC {
             return Err(IndexError::Corrupt("not a segment"));
         }
         if header[4] != VERSION {
             return Err(IndexError::Version(header[4]));
         }
-        let language =
-            Language::from_code(header[5]).ok_or(IndexError::Corrupt("unknown language"))?;
+        let language = Language::from_code(header[5]).ok_or(IndexError::Corrupt("unknown language"))?;
         if header[6..8] != [0, 0] || header[8..16] != checksum(payload).to_le_bytes() {
             return Err(IndexError::Checksum);
         }
@@ -101,11 +98,7 @@ impl Segment {
         if !reader.left.is_empty() {
             return Err(IndexError::Corrupt("bytes after the last term"));
         }
-        Ok(Self {
-            language,
-            units,
-            terms,
-        })
+        Ok(Self { language, units, terms })
     }
 }
 
@@ -129,10 +122,7 @@ fn read_units(reader: &mut Reader<'_>) -> Result<Vec<Unit>, IndexError> {
     Ok(units)
 }
 
-fn read_terms(
-    reader: &mut Reader<'_>,
-    units: usize,
-) -> Result<Vec<(String, Vec<Posting>)>, IndexError> {
+fn read_terms(reader: &mut Reader<'_>, units: usize) -> Result<Vec<(String, Vec<Posting>)>, IndexError> {
     let count = reader.count(usize::MAX, 5)?;
     let mut terms: Vec<(String, Vec<Posting>)> = Vec::with_capacity(count);
     let mut term: Vec<u8> = Vec::with_capacity(MAX_TERM_BYTES);
@@ -142,8 +132,7 @@ fn read_terms(
         let own = reader.bytes(own)?;
         term.truncate(shared);
         term.extend_from_slice(own);
-        let text =
-            std::str::from_utf8(&term).map_err(|_| IndexError::Corrupt("a term is not text"))?;
+        let text = std::str::from_utf8(&term).map_err(|_| IndexError::Corrupt("a term is not text"))?;
         if text.is_empty() || terms.last().is_some_and(|(last, _)| last.as_str() >= text) {
             return Err(IndexError::Corrupt("terms do not ascend"));
         }
@@ -197,10 +186,7 @@ impl<'a> Reader<'a> {
     fn number(&mut self) -> Result<u64, IndexError> {
         let mut number = 0_u64;
         for at in 0..10_u32 {
-            let (&byte, rest) = self
-                .left
-                .split_first()
-                .ok_or(IndexError::Corrupt("it ends too early"))?;
+            let (&byte, rest) = self.left.split_first().ok_or(IndexError::Corrupt("it ends too early"))?;
             self.left = rest;
             let part = u64::from(byte & 0x7f);
             if at == 9 && part > 1 {
@@ -226,19 +212,13 @@ impl<'a> Reader<'a> {
         usize::try_from(self.number()?)
             .ok()
             .filter(|&count| {
-                count <= most
-                    && count
-                        .checked_mul(bytes_each)
-                        .is_some_and(|bytes| bytes <= self.left.len())
+                count <= most && count.checked_mul(bytes_each).is_some_and(|bytes| bytes <= self.left.len())
             })
             .ok_or(IndexError::Corrupt("a count is out of range"))
     }
 
     fn bytes(&mut self, length: usize) -> Result<&'a [u8], IndexError> {
-        let (bytes, rest) = self
-            .left
-            .split_at_checked(length)
-            .ok_or(IndexError::Corrupt("it ends too early"))?;
+        let (bytes, rest) = self.left.split_at_checked(length).ok_or(IndexError::Corrupt("it ends too early"))?;
         self.left = rest;
         Ok(bytes)
     }
@@ -253,10 +233,7 @@ mod tests {
         let posting = |unit, frequency| Posting { unit, frequency };
         Segment {
             language: Language::German,
-            units: vec![
-                Unit { ordinal: 3, length: 20 },
-                Unit { ordinal: 300, length: 4_000 },
-            ],
+            units: vec![Unit { ordinal: 3, length: 20 }, Unit { ordinal: 300, length: 4_000 }],
             terms: vec![
                 ("kosten".to_owned(), vec![posting(0, 4), posting(1, 300)]),
                 ("kostenlos".to_owned(), vec![posting(1, 4)]),

@@ -42,10 +42,7 @@ pub(super) fn fold(word: &str) -> Cow<'_, str> {
 /// Languages whose accents mostly mark stress. Visitors leave them out, and stemmers would take "envío" and "envio" to
 /// different stems, so there they go first; letters of their own (ñ, ç, ã) stay until after stemming.
 pub(super) fn writes_stress(language: Language) -> bool {
-    matches!(
-        language,
-        Language::Spanish | Language::Italian | Language::Portuguese
-    )
+    matches!(language, Language::Spanish | Language::Italian | Language::Portuguese)
 }
 
 /// The word without marks of stress.

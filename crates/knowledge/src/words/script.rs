@@ -48,10 +48,6 @@ fn emit(characters: &[char], visit: &mut impl FnMut(Term<'_>)) {
     }
     if let Ok(text) = std::str::from_utf8(&buffer[..length]) {
         let stop = characters.iter().any(|c| stop::is_function_character(*c));
-        visit(Term {
-            text,
-            stop,
-            pair: true,
-        });
+        visit(Term { text, stop, pair: true });
     }
 }

@@ -157,8 +157,5 @@ pub(crate) fn guess_by_stop_words(text: &str) -> Option<Language> {
     if best < 2 || best * 8 < words {
         return None;
     }
-    counts
-        .iter()
-        .position(|&count| count == best)
-        .map(|at| CANDIDATES[at])
+    counts.iter().position(|&count| count == best).map(|at| CANDIDATES[at])
 }

@@ -18,7 +18,7 @@ use url::Url;
 
 /// An answer.
 #[derive(Debug, Clone)]
-pub enum Reply {
+pub(crate) enum Reply {
     /// Status, headers, body.
     Plain(u16, Vec<(String, String)>, Bytes),
     /// A body that never ends.
@@ -30,38 +30,38 @@ pub enum Reply {
 }
 
 impl Reply {
-    pub fn status(status: u16) -> Self {
+    pub(crate) fn status(status: u16) -> Self {
         Self::Plain(status, Vec::new(), Bytes::new())
     }
 
-    pub fn bytes(content_type: &str, body: Vec<u8>) -> Self {
+    pub(crate) fn bytes(content_type: &str, body: Vec<u8>) -> Self {
         Self::Plain(200, vec![("content-type".into(), content_type.into())], body.into())
     }
 
-    pub fn html(body: String) -> Self {
+    pub(crate) fn html(body: String) -> Self {
         Self::bytes("text/html; charset=utf-8", body.into_bytes())
     }
 
-    pub fn xml(body: &str) -> Self {
+    pub(crate) fn xml(body: &str) -> Self {
         Self::bytes("application/xml", body.as_bytes().to_vec())
     }
 
-    pub fn text(body: &str) -> Self {
+    pub(crate) fn text(body: &str) -> Self {
         Self::bytes("text/plain", body.as_bytes().to_vec())
     }
 
-    pub fn redirect(to: &str) -> Self {
+    pub(crate) fn redirect(to: &str) -> Self {
         Self::status(302).with("location", to)
     }
 
-    pub fn and_status(mut self, to: u16) -> Self {
+    pub(crate) fn and_status(mut self, to: u16) -> Self {
         if let Self::Plain(status, ..) = &mut self {
             *status = to;
         }
         self
     }
 
-    pub fn with(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
         if let Self::Plain(_, headers, _) = &mut self {
             headers.push((name.into(), value.into()));
         }
@@ -70,8 +70,10 @@ impl Reply {
 }
 
 /// An ordinary page.
-pub fn page(title: &str, body: &str) -> String {
-    format!("<!doctype html><html lang=en><title>{title}</title><body><main><h1>{title}</h1>{body}</main></body></html>")
+pub(crate) fn page(title: &str, body: &str) -> String {
+    format!(
+        "<!doctype html><html lang=en><title>{title}</title><body><main><h1>{title}</h1>{body}</main></body></html>"
+    )
 }
 
 #[derive(Debug, Default)]
@@ -83,14 +85,14 @@ struct Seen {
 
 /// A running server; it ends when dropped.
 #[derive(Debug)]
-pub struct Site {
-    pub address: SocketAddr,
+pub(crate) struct Site {
+    pub(crate) address: SocketAddr,
     seen: Arc<Mutex<Seen>>,
     serving: Option<JoinHandle<()>>,
 }
 
 impl Site {
-    pub async fn serve(answer: impl Fn(&str) -> Reply + Send + Sync + 'static) -> Self {
+    pub(crate) async fn serve(answer: impl Fn(&str) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let seen = Arc::new(Mutex::new(Seen::default()));
@@ -106,7 +108,9 @@ impl Site {
                         let reply = note(&seen, &request, &*answer);
                         async move { Ok::<_, Infallible>(respond(reply).await) }
                     });
-                    let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+                    let _ = hyper::server::conn::http1::Builder::new()
+                        .serve_connection(TokioIo::new(stream), service)
+                        .await;
                 });
             }
         });
@@ -114,38 +118,38 @@ impl Site {
     }
 
     /// An address at which nobody listens any more.
-    pub fn nowhere(address: SocketAddr) -> Self {
+    pub(crate) fn nowhere(address: SocketAddr) -> Self {
         Self { address, seen: Arc::default(), serving: None }
     }
 
-    pub async fn stop(mut self) {
+    pub(crate) async fn stop(mut self) {
         if let Some(serving) = self.serving.take() {
             serving.abort();
             let _ = serving.await;
         }
     }
 
-    pub fn url(&self, path: &str) -> Url {
+    pub(crate) fn url(&self, path: &str) -> Url {
         Url::parse(&format!("http://{}{path}", self.address)).unwrap()
     }
 
-    pub fn count(&self, path: &str) -> usize {
+    pub(crate) fn count(&self, path: &str) -> usize {
         self.seen.lock().unwrap().paths.iter().filter(|seen| *seen == path).count()
     }
 
-    pub fn total(&self) -> usize {
+    pub(crate) fn total(&self) -> usize {
         self.seen.lock().unwrap().paths.len()
     }
 
-    pub fn first_path(&self) -> Option<String> {
+    pub(crate) fn first_path(&self) -> Option<String> {
         self.seen.lock().unwrap().paths.first().cloned()
     }
 
-    pub fn user_agents(&self) -> Vec<String> {
+    pub(crate) fn user_agents(&self) -> Vec<String> {
         self.seen.lock().unwrap().agents.clone()
     }
 
-    pub fn times(&self) -> Vec<Instant> {
+    pub(crate) fn times(&self) -> Vec<Instant> {
         self.seen.lock().unwrap().times.clone()
     }
 }

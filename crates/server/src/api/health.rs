@@ -31,7 +31,7 @@ pub async fn get_liveness() -> Json<Health> {
 #[utoipa::path(get, path = "/readyz", tag = "health",
     responses(
         (status = 200, description = "Requests can be served.", body = Health),
-        (status = 503, description = "The store does not answer, or the server is stopping.", body = super::documents::ErrorBody)))]
+        (status = 503, description = "The store does not answer, or the server is stopping.", body = crate::error::ErrorBody)))]
 pub async fn get_readiness(State(app): State<App>) -> ApiResult<Json<Health>> {
     if app.stopping.is_cancelled() {
         return Err(ApiError::from(Error::new(

@@ -44,10 +44,10 @@ pub enum Rating {
     security(("visitor" = [])),
     responses(
         (status = 204, description = "Stored."),
-        (status = 401, description = "No such session, or no such token.", body = super::documents::ErrorBody),
-        (status = 404, description = "No such answer in this conversation.", body = super::documents::ErrorBody),
-        (status = 422, description = "A field is missing, unknown or wrong.", body = super::documents::ErrorBody),
-        (status = 429, description = "Too many requests from this address.", body = super::documents::ErrorBody)))]
+        (status = 401, description = "No such session, or no such token.", body = crate::error::ErrorBody),
+        (status = 404, description = "No such answer in this conversation.", body = crate::error::ErrorBody),
+        (status = 422, description = "A field is missing, unknown or wrong.", body = crate::error::ErrorBody),
+        (status = 429, description = "Too many requests from this address.", body = crate::error::ErrorBody)))]
 pub async fn create_feedback(
     State(app): State<App>,
     Extension(client): Extension<Client>,

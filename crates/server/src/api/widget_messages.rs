@@ -59,14 +59,14 @@ pub struct AnswerView {
         (status = 200, description = "The answer.", content(
             (AnswerView = "application/json"),
             (String = "text/event-stream", example = "event: delta\ndata: {\"text\":\"Shipping\"}\n\n"))),
-        (status = 400, description = "Not JSON.", body = super::documents::ErrorBody),
-        (status = 401, description = "No such session, or no such token.", body = super::documents::ErrorBody),
-        (status = 403, description = "The page's origin is not the token's.", body = super::documents::ErrorBody),
-        (status = 409, description = "The conversation has reached its longest.", body = super::documents::ErrorBody),
-        (status = 413, description = "The body is too large.", body = super::documents::ErrorBody),
-        (status = 422, description = "A field is missing, unknown or wrong, or the message is too long.", body = super::documents::ErrorBody),
-        (status = 429, description = "Too many requests from this address or answers in this session.", body = super::documents::ErrorBody),
-        (status = 503, description = "The answer broke off, or the store does not answer.", body = super::documents::ErrorBody)))]
+        (status = 400, description = "Not JSON.", body = crate::error::ErrorBody),
+        (status = 401, description = "No such session, or no such token.", body = crate::error::ErrorBody),
+        (status = 403, description = "The page's origin is not the token's.", body = crate::error::ErrorBody),
+        (status = 409, description = "The conversation has reached its longest.", body = crate::error::ErrorBody),
+        (status = 413, description = "The body is too large.", body = crate::error::ErrorBody),
+        (status = 422, description = "A field is missing, unknown or wrong, or the message is too long.", body = crate::error::ErrorBody),
+        (status = 429, description = "Too many requests from this address or answers in this session.", body = crate::error::ErrorBody),
+        (status = 503, description = "The answer broke off, or the store does not answer.", body = crate::error::ErrorBody)))]
 pub async fn create_message(
     State(app): State<App>,
     Extension(client): Extension<Client>,
@@ -88,10 +88,7 @@ pub async fn create_message(
 }
 
 fn wants_stream(headers: &HeaderMap) -> bool {
-    headers
-        .get(ACCEPT)
-        .and_then(|value| value.to_str().ok())
-        .is_some_and(|accept| accept.contains("text/event-stream"))
+    headers.get(ACCEPT).and_then(|value| value.to_str().ok()).is_some_and(|accept| accept.contains("text/event-stream"))
 }
 
 async fn whole_answer(mut progress: Receiver<Progress>) -> ApiResult<Response> {

@@ -96,11 +96,11 @@ pub struct MessageView {
 #[utoipa::path(post, path = "/api/v1/widget/sessions", tag = "widget", request_body = CreateSession,
     responses(
         (status = 201, description = "The session stands.", body = SessionCreated),
-        (status = 400, description = "Not JSON.", body = super::documents::ErrorBody),
-        (status = 403, description = "The page's origin is not allowed.", body = super::documents::ErrorBody),
-        (status = 404, description = "No such site.", body = super::documents::ErrorBody),
-        (status = 422, description = "A field is missing, unknown or wrong.", body = super::documents::ErrorBody),
-        (status = 429, description = "Too many requests from this address.", body = super::documents::ErrorBody)))]
+        (status = 400, description = "Not JSON.", body = crate::error::ErrorBody),
+        (status = 403, description = "The page's origin is not allowed.", body = crate::error::ErrorBody),
+        (status = 404, description = "No such site.", body = crate::error::ErrorBody),
+        (status = 422, description = "A field is missing, unknown or wrong.", body = crate::error::ErrorBody),
+        (status = 429, description = "Too many requests from this address.", body = crate::error::ErrorBody)))]
 pub async fn create_session(
     State(app): State<App>,
     Extension(client): Extension<Client>,
@@ -134,8 +134,8 @@ pub async fn create_session(
 #[utoipa::path(get, path = "/api/v1/widget/session", tag = "widget", security(("visitor" = [])),
     responses(
         (status = 200, description = "The session.", body = SessionState),
-        (status = 401, description = "No such session, or no such token.", body = super::documents::ErrorBody),
-        (status = 429, description = "Too many requests from this address.", body = super::documents::ErrorBody)))]
+        (status = 401, description = "No such session, or no such token.", body = crate::error::ErrorBody),
+        (status = 429, description = "Too many requests from this address.", body = crate::error::ErrorBody)))]
 pub async fn get_session(
     State(app): State<App>,
     Extension(client): Extension<Client>,
@@ -177,8 +177,8 @@ pub async fn get_session(
 #[utoipa::path(delete, path = "/api/v1/widget/session", tag = "widget", security(("visitor" = [])),
     responses(
         (status = 204, description = "The session and its messages are gone."),
-        (status = 401, description = "No such session, or no such token.", body = super::documents::ErrorBody),
-        (status = 429, description = "Too many requests from this address.", body = super::documents::ErrorBody)))]
+        (status = 401, description = "No such session, or no such token.", body = crate::error::ErrorBody),
+        (status = 429, description = "Too many requests from this address.", body = crate::error::ErrorBody)))]
 pub async fn delete_session(
     State(app): State<App>,
     Extension(client): Extension<Client>,
@@ -196,10 +196,7 @@ fn look(app: &App, site: &Site) -> Look {
     link_origins.extend(settings.link_origins.iter().cloned());
     Look {
         title: settings.title.clone().unwrap_or_else(|| site.name.to_string()),
-        greeting: settings
-            .greeting
-            .clone()
-            .unwrap_or_else(|| "Hello! Ask me anything about this site.".to_owned()),
+        greeting: settings.greeting.clone().unwrap_or_else(|| "Hello! Ask me anything about this site.".to_owned()),
         starters: settings.starters.clone(),
         language: settings.language.clone().unwrap_or_else(|| "en".to_owned()),
         contact: settings.contact.clone(),

@@ -41,7 +41,8 @@ pub(super) async fn run(common: &Common, arguments: DemoArguments) -> Outcome {
     let running = Running::start(config, options).await?;
     let app = running.app.clone();
     let shop = prepare_site(&app, &origin).await?;
-    let page = sample::Sample { origin: origin.clone(), chat: running.address_text(), key: shop.publishable_key.clone() };
+    let page =
+        sample::Sample { origin: origin.clone(), chat: running.address_text(), key: shop.publishable_key.clone() };
     let serving = tokio::spawn(sample::serve(listener, page, app.stopping.clone()));
     let report = crawl(&app, common, &shop).await?;
     if common.json {

@@ -134,7 +134,7 @@ async fn run(cli: Cli) -> Outcome {
         Command::Migrate => store::migrate(&common).await,
         Command::Health => store::health(&common).await,
         Command::Openapi => {
-            print::text(&crate::api::documents::openapi_text());
+            print::text(&crate::openapi::text());
             Ok(())
         }
     }

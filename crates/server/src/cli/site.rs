@@ -19,7 +19,9 @@ pub(super) enum SiteCommand {
     #[command(after_help = "Example: chatward site add https://www.shop.example/ --origin https://app.shop.example")]
     Add(AddArguments),
     /// Change a site's name, origins or chat
-    #[command(after_help = "Example: chatward site set shop.example --greeting \"Hello!\" --add-origin https://app.shop.example")]
+    #[command(
+        after_help = "Example: chatward site set shop.example --greeting \"Hello!\" --add-origin https://app.shop.example"
+    )]
     Set(Box<SetArguments>),
     /// Remove a site with its index, sessions and conversations
     #[command(after_help = "Example: chatward site remove shop.example --yes")]
@@ -267,7 +269,9 @@ async fn finished(app: &App, job: JobId) -> Result<Option<Report>, Failure> {
         return Err(Failure::Failed("the crawl's job is gone".to_owned()));
     };
     match row.state {
-        JobState::Done => Ok(Some(serde_json::from_str(row.outcome.as_deref().unwrap_or_default()).unwrap_or_default())),
+        JobState::Done => {
+            Ok(Some(serde_json::from_str(row.outcome.as_deref().unwrap_or_default()).unwrap_or_default()))
+        }
         JobState::Failed => Err(Failure::Failed("the crawl failed; the server's log says why".to_owned())),
         _ => Ok(None),
     }

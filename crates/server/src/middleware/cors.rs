@@ -7,12 +7,12 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
 use chatward_types::{Error, EventName, Kind, Outcome, Severity};
+use http::Method;
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD,
-    HeaderMap, HeaderValue, ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, HeaderMap, HeaderValue,
+    ORIGIN,
 };
-use http::Method;
 
 /// The code of the refusal; a response with it gets no grant.
 pub const REFUSED: &str = "origin_not_allowed";
@@ -34,9 +34,7 @@ pub fn of(headers: &HeaderMap) -> Origin {
     match (values.next(), values.next()) {
         (None, _) => Origin::Absent,
         (Some(value), None) => match value.to_str() {
-            Ok(text) if text != "null" && !text.is_empty() && text.len() <= 300 => {
-                Origin::Named(text.into())
-            }
+            Ok(text) if text != "null" && !text.is_empty() && text.len() <= 300 => Origin::Named(text.into()),
             _ => Origin::Unusable,
         },
         _ => Origin::Unusable,
@@ -45,9 +43,7 @@ pub fn of(headers: &HeaderMap) -> Origin {
 
 /// Answers a preflight, or says that the request is none.
 pub fn preflight(app: &App, request: &Request, client: &Client) -> Option<Response> {
-    if request.method() != Method::OPTIONS
-        || !request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD)
-    {
+    if request.method() != Method::OPTIONS || !request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD) {
         return None;
     }
     let refused = super::guard::count(app, crate::routes::Limit::Api, client).err();
@@ -59,14 +55,8 @@ pub fn preflight(app: &App, request: &Request, client: &Client) -> Option<Respon
         Origin::Named(origin) if app.origins.is_known(&origin) => {
             let headers = response.headers_mut();
             grant(headers, &origin);
-            headers.insert(
-                ACCESS_CONTROL_ALLOW_METHODS,
-                HeaderValue::from_static("GET, POST, DELETE"),
-            );
-            headers.insert(
-                ACCESS_CONTROL_ALLOW_HEADERS,
-                HeaderValue::from_static("authorization, content-type"),
-            );
+            headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST, DELETE"));
+            headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("authorization, content-type"));
             headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
         }
         // 200 without a grant: the browser refuses the call, and nothing is told about which origins exist.
@@ -97,9 +87,7 @@ pub fn refuse(app: &App, client: &Client) -> Error {
 }
 
 fn report(app: &App, client: &Client) {
-    app.event(EventName::CorsBlocked, Severity::Warning, Outcome::Refused)
-        .of(client)
-        .emit();
+    app.event(EventName::CorsBlocked, Severity::Warning, Outcome::Refused).of(client).emit();
 }
 
 #[cfg(test)]

@@ -22,11 +22,7 @@ use std::sync::Arc;
 pub struct FromOrigin(pub Origin);
 
 /// Runs the guard of `row`.
-pub async fn run(
-    State((app, row)): State<(App, Row)>,
-    mut request: Request,
-    next: Next,
-) -> Response {
+pub async fn run(State((app, row)): State<(App, Row)>, mut request: Request, next: Next) -> Response {
     let Some(client) = request.extensions_mut().get_mut::<Client>() else {
         return ApiError::from(Error::internal("the stack did not run")).into_response();
     };
@@ -89,15 +85,12 @@ pub fn count(app: &App, group: Limit, client: &Client) -> Result<Option<Decision
         Limit::Files => &app.rules.files,
         Limit::Health => return Ok(None),
     };
-    let decision =
-        app.limiter.check(group as u8, client.address, rules, app.load.scale(), app.clock.now());
+    let decision = app.limiter.check(group as u8, client.address, rules, app.load.scale(), app.clock.now());
     if decision.allowed {
         return Ok(Some(decision));
     }
     app.metrics.count_limited();
-    app.event(EventName::RateLimitExceeded, Severity::Warning, Outcome::Refused)
-        .of(client)
-        .emit();
+    app.event(EventName::RateLimitExceeded, Severity::Warning, Outcome::Refused).of(client).emit();
     let mut fields = HeaderMap::new();
     headers::add_limit_fields(&mut fields, &decision);
     let refusal = Error::new(
@@ -121,9 +114,7 @@ fn authenticate(app: &App, client: &Client, headers: &HeaderMap) -> Result<Visit
 
 /// The refusal of a token or session that is missing, forged, expired or unknown: one answer for all.
 pub fn refuse_session(app: &App, client: &Client) -> Error {
-    app.event(EventName::InvalidSessionId, Severity::Warning, Outcome::Refused)
-        .of(client)
-        .emit();
+    app.event(EventName::InvalidSessionId, Severity::Warning, Outcome::Refused).of(client).emit();
     Error::new(
         Kind::Unauthenticated,
         "session_invalid",

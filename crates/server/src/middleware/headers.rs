@@ -6,8 +6,8 @@ use crate::routes::Class;
 use axum::response::Response;
 use http::HeaderMap;
 use http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, REFERRER_POLICY, SERVER,
-    VARY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS, X_XSS_PROTECTION,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, REFERRER_POLICY, SERVER, VARY,
+    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS, X_XSS_PROTECTION,
 };
 
 const PERMISSIONS_POLICY: HeaderName = HeaderName::from_static("permissions-policy");
@@ -32,10 +32,7 @@ pub fn apply(app: &App, class: Option<Class>, response: &mut Response) {
     let headers = response.headers_mut();
     headers.remove(SERVER);
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(
-        REFERRER_POLICY,
-        HeaderValue::from_static("strict-origin-when-cross-origin"),
-    );
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("strict-origin-when-cross-origin"));
     headers.insert(PERMISSIONS_POLICY, DENIED_FEATURES);
     headers.insert(DNS_PREFETCH, HeaderValue::from_static("off"));
     if let Some(value) = &app.x_xss_protection {
@@ -99,14 +96,8 @@ pub fn add_limit_fields(headers: &mut HeaderMap, decision: &crate::limits::Decis
         headers.insert(HeaderName::from_static("ratelimit-policy"), value);
     }
     headers.insert(HeaderName::from_static("ratelimit-limit"), HeaderValue::from(decision.limit));
-    headers.insert(
-        HeaderName::from_static("ratelimit-remaining"),
-        HeaderValue::from(decision.remaining),
-    );
-    headers.insert(
-        HeaderName::from_static("ratelimit-reset"),
-        HeaderValue::from(decision.reset_seconds),
-    );
+    headers.insert(HeaderName::from_static("ratelimit-remaining"), HeaderValue::from(decision.remaining));
+    headers.insert(HeaderName::from_static("ratelimit-reset"), HeaderValue::from(decision.reset_seconds));
 }
 
 #[cfg(test)]

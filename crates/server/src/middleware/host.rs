@@ -12,9 +12,7 @@ pub fn check(app: &App, request: &Request, health: bool, client: &Client) -> Res
     if health || named(request).is_some_and(|name| app.names.contains(name)) {
         return Ok(());
     }
-    app.event(EventName::HostRefused, Severity::Warning, Outcome::Refused)
-        .of(client)
-        .emit();
+    app.event(EventName::HostRefused, Severity::Warning, Outcome::Refused).of(client).emit();
     Err(Error::new(
         Kind::Misdirected,
         "misdirected",

@@ -224,7 +224,12 @@ async fn produce(app: &App, turn: &Turn, upstream: bool, out: &Sender<Progress>)
     if produced.failure.is_none() {
         app.metrics.count_provider(&produced.provider, "answered");
     }
-    app.metrics.count_spent(&produced.provider, produced.usage.input_tokens, produced.usage.output_tokens, produced.cost);
+    app.metrics.count_spent(
+        &produced.provider,
+        produced.usage.input_tokens,
+        produced.usage.output_tokens,
+        produced.cost,
+    );
     produced
 }
 
@@ -270,12 +275,7 @@ async fn conclude(app: &App, turn: &Turn, produced: Produced) -> Result<Answer> 
     if let Some(failure) = produced.failure {
         return Err(failure);
     }
-    Ok(Answer {
-        id: turn.answer_id,
-        text: content.text,
-        citations: content.citations,
-        cut_short: produced.cut_short,
-    })
+    Ok(Answer { id: turn.answer_id, text: content.text, citations: content.citations, cut_short: produced.cut_short })
 }
 
 /// The sources that the text names, by the numbers that we issued.
@@ -297,13 +297,9 @@ fn cite(request: &ChatRequest, text: &str) -> Vec<Citation> {
 }
 
 fn cut_off(source: impl Into<chatward_types::BoxedSource>) -> Error {
-    Error::new(
-        chatward_types::Kind::Unavailable,
-        "answer_interrupted",
-        "The answer broke off. Ask again in a moment.",
-    )
-    .retry_after(5)
-    .with_source(source)
+    Error::new(chatward_types::Kind::Unavailable, "answer_interrupted", "The answer broke off. Ask again in a moment.")
+        .retry_after(5)
+        .with_source(source)
 }
 
 /// Waits for `work` unless the server halts or the client has been gone for longer than the grace.
@@ -410,10 +406,6 @@ pub async fn ask_once(app: &App, site: &Site, question: &str) -> Result<Unstored
     }
     match failure {
         Some(error) => Err(error),
-        None => Ok(Unstored {
-            citations: cite(&request, &text),
-            provider: answering.provider().to_string(),
-            text,
-        }),
+        None => Ok(Unstored { citations: cite(&request, &text), provider: answering.provider().to_string(), text }),
     }
 }

@@ -196,9 +196,7 @@ impl Inner {
 
     fn was_just_refused(&self, name: &str, day: i64, now: Timestamp) -> bool {
         let purses = self.purses.lock().unwrap_or_else(PoisonError::into_inner);
-        purses.get(name).is_some_and(|purse| {
-            purse.day == day && purse.refused_at.is_some_and(|at| now - at < SECOND)
-        })
+        purses.get(name).is_some_and(|purse| purse.day == day && purse.refused_at.is_some_and(|at| now - at < SECOND))
     }
 
     fn note_refusal(&self, name: &Arc<str>, day: i64, now: Timestamp) {

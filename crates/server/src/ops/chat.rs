@@ -271,9 +271,6 @@ pub async fn reserve(app: &App, site: &Site, request: &ChatRequest, client: Opti
 
 /// What the answer costs at most: every provider may be asked, and each may bill its prompt.
 pub fn highest_cost(app: &App, request: &ChatRequest) -> u64 {
-    let usage = Usage {
-        input_tokens: estimate_request_tokens(request),
-        output_tokens: request.max_output_tokens,
-    };
+    let usage = Usage { input_tokens: estimate_request_tokens(request), output_tokens: request.max_output_tokens };
     app.providers.providers().filter_map(Provider::price).map(|price| price.cost(usage)).sum()
 }

@@ -5,7 +5,9 @@
 
 use crate::app::App;
 use crate::ops::sites;
-use chatward_knowledge::{CrawlEvent, CrawlLimits, CrawlRequest, CrawledPage, IndexBuilder, IndexError, Language, crawl};
+use chatward_knowledge::{
+    CrawlEvent, CrawlLimits, CrawlRequest, CrawledPage, IndexBuilder, IndexError, Language, crawl,
+};
 use chatward_store::{ChunkRow, PageRow};
 use chatward_types::{Error, PageId, Result, Scope, SiteId};
 use serde::{Deserialize, Serialize};

@@ -28,8 +28,9 @@ pub fn open_vault(config: &Config, entropy: &Arc<dyn Entropy>) -> Result<Vault> 
 /// # Errors
 /// When it does not answer or is newer than this program.
 pub async fn open_store(config: &Config) -> Result<Store> {
-    std::fs::create_dir_all(&config.data_dir)
-        .map_err(|error| setting_error("data_dir", "cannot be created; choose a folder that can be").with_source(error))?;
+    std::fs::create_dir_all(&config.data_dir).map_err(|error| {
+        setting_error("data_dir", "cannot be created; choose a folder that can be").with_source(error)
+    })?;
     let store = Store::connect(&StoreConfig {
         url: config.database.url.clone(),
         migrate_url: config.database.migrate_url.clone(),

@@ -119,11 +119,7 @@ pub async fn begin(app: &App, site: &Site, origin: &str, client: &Client) -> Res
     app.store.append(vec![HotRow::Session(row.clone())]).await?;
     let live = Live::new(row, true);
     app.sessions.0.insert(id.clone(), Arc::new(live));
-    app.event(EventName::SessionCreated, Severity::Info, Outcome::Success)
-        .of(client)
-        .site(site.id)
-        .session(&id)
-        .emit();
+    app.event(EventName::SessionCreated, Severity::Info, Outcome::Success).of(client).site(site.id).session(&id).emit();
     let visitor = Visitor {
         owner: site.owner,
         site: site.id,
@@ -290,7 +286,9 @@ impl Live {
         let mut turns = VecDeque::new();
         if stored > 0 && most > 0 {
             let keys = data_keys::of(app, &scope).await?;
-            for row in app.store.list_messages(&scope, self.row.conversation, u32::try_from(most).unwrap_or(u32::MAX)).await? {
+            for row in
+                app.store.list_messages(&scope, self.row.conversation, u32::try_from(most).unwrap_or(u32::MAX)).await?
+            {
                 let content = chat::open_content(&keys, &row)?;
                 turns.push_back(Turn { role: row.role, text: content.text.into() });
             }

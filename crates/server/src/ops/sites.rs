@@ -3,7 +3,7 @@
 use crate::app::App;
 use crate::ops::origins;
 use chatward_store::{NewSite, SiteRow};
-use chatward_types::{Environment, Error, EventName, JobId, Kind, OwnerId, Outcome, Result, Scope, Severity, SiteId};
+use chatward_types::{Environment, Error, EventName, JobId, Kind, Outcome, OwnerId, Result, Scope, Severity, SiteId};
 use chatward_vault::PublishableKey;
 use quick_cache::sync::Cache;
 use serde::{Deserialize, Serialize};
@@ -185,10 +185,7 @@ pub async fn add(app: &App, scope: &Scope, url: &str, name: Option<&str>, origin
     let id = site.id;
     app.store.insert_site(scope, &site).await?;
     changed(app, id, "site added").await?;
-    app.store
-        .get_site(scope, id)
-        .await?
-        .ok_or_else(|| Error::internal("a site vanished right after it was added"))
+    app.store.get_site(scope, id).await?.ok_or_else(|| Error::internal("a site vanished right after it was added"))
 }
 
 /// Writes a changed site.
@@ -229,10 +226,7 @@ pub async fn queue_crawl(app: &App, scope: &Scope, id: SiteId) -> Result<JobId> 
 
 async fn changed(app: &App, id: SiteId, what: &'static str) -> Result<()> {
     app.sites.forget(id);
-    app.event(EventName::ConfigurationChanged, Severity::Info, Outcome::Success)
-        .site(id)
-        .detail(what)
-        .emit();
+    app.event(EventName::ConfigurationChanged, Severity::Info, Outcome::Success).site(id).detail(what).emit();
     refresh_origins(app).await
 }
 
@@ -242,7 +236,9 @@ fn parse_site_url(text: &str, environment: Environment) -> Result<Url> {
     let mut url = Url::parse(&whole)
         .ok()
         .filter(|url| matches!(url.scheme(), "http" | "https") && url.host_str().is_some())
-        .ok_or_else(|| Error::invalid("The site's address must be an http or https URL such as https://www.example.com/."))?;
+        .ok_or_else(|| {
+            Error::invalid("The site's address must be an http or https URL such as https://www.example.com/.")
+        })?;
     if !url.username().is_empty() || url.password().is_some() {
         return Err(Error::invalid("The site's address must not hold a user name or password."));
     }
@@ -333,7 +329,15 @@ mod tests {
 
     #[test]
     fn production_takes_neither_http_nor_localhost() {
-        for bad in ["http://shop.example", "https://localhost", "https://127.0.0.1", "https://[::1]", "https://a.localhost", "*", "null"] {
+        for bad in [
+            "http://shop.example",
+            "https://localhost",
+            "https://127.0.0.1",
+            "https://[::1]",
+            "https://a.localhost",
+            "*",
+            "null",
+        ] {
             assert!(parse_origin(bad, Environment::Production).is_err(), "{bad}");
         }
         assert!(parse_origin("https://shop.example", Environment::Production).is_ok());

@@ -80,12 +80,7 @@ impl Tokens {
     ///
     /// # Errors
     /// When the store or the vault fails, for example because the master key is another one.
-    pub async fn load(
-        store: &Store,
-        vault: &Vault,
-        clock: &dyn Clock,
-        entropy: &dyn Entropy,
-    ) -> Result<Self> {
+    pub async fn load(store: &Store, vault: &Vault, clock: &dyn Clock, entropy: &dyn Entropy) -> Result<Self> {
         let session_key = active_key(store, vault, clock, entropy, "session").await?;
         active_key(store, vault, clock, entropy, "visitor").await?;
         let active = store.get_setting("signing.visitor").await?.unwrap_or_default();
@@ -214,11 +209,8 @@ async fn active_key(
 
 fn open(vault: &Vault, row: &SigningKeyRow) -> Result<Secret<[u8; 32]>> {
     let bytes = Secret::new(vault.open(&label(&row.purpose, &row.kid), &row.sealed)?);
-    let array: [u8; 32] = bytes
-        .expose()
-        .as_slice()
-        .try_into()
-        .map_err(|_| Error::internal("a signing key of the wrong length"))?;
+    let array: [u8; 32] =
+        bytes.expose().as_slice().try_into().map_err(|_| Error::internal("a signing key of the wrong length"))?;
     Ok(Secret::new(array))
 }
 

@@ -197,14 +197,8 @@ impl World {
 
     /// A request to the public listener.
     pub fn call(&self, method: Method, path: &str) -> Call {
-        Call {
-            address: self.address,
-            method,
-            path: path.to_owned(),
-            headers: HeaderMap::new(),
-            body: Bytes::new(),
-        }
-        .header("host", &format!("localhost:{}", self.address.port()))
+        Call { address: self.address, method, path: path.to_owned(), headers: HeaderMap::new(), body: Bytes::new() }
+            .header("host", &format!("localhost:{}", self.address.port()))
     }
 
     /// A GET of the public listener.
@@ -246,9 +240,7 @@ impl World {
 
     /// A request with the visitor's token from the site's page.
     pub fn by(&self, visitor: &Visitor, method: Method, path: &str) -> Call {
-        self.call(method, path)
-            .header("origin", SHOP)
-            .header("authorization", &format!("Bearer {}", visitor.token))
+        self.call(method, path).header("origin", SHOP).header("authorization", &format!("Bearer {}", visitor.token))
     }
 
     /// Asks a question and wants JSON.
