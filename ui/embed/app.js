@@ -15,6 +15,7 @@ const MOST_STARTERS = 4;
 const MOST_ORIGINS = 50;
 const DEFAULT_CHARACTERS = 1000;
 const NEAR_END_PIXELS = 80;
+const ABOVE_QUESTION_PIXELS = 12;
 
 const byId = (id) => document.getElementById(id);
 const log = byId("log");
@@ -254,14 +255,22 @@ function scrollToEnd() {
   log.scrollTop = log.scrollHeight;
 }
 
+// An answer that grows is followed until its question reaches the top: from there it is read
+// downwards, and moving it on would take the words away from under the reader's eyes.
+function followAnswer() {
+  if (!followsEnd) return;
+  const end = log.scrollHeight - log.clientHeight;
+  const question = messages.querySelector(".question:nth-last-child(2)");
+  const top = question === null ? end : question.offsetTop - ABOVE_QUESTION_PIXELS;
+  log.scrollTop = log.scrollTop > top ? end : Math.min(end, top);
+}
+
 log.addEventListener("scroll", () => {
   followsEnd = log.scrollHeight - log.scrollTop - log.clientHeight < NEAR_END_PIXELS;
   latest.hidden = followsEnd;
 }, { passive: true });
 
-log.addEventListener("grown", () => {
-  if (followsEnd) log.scrollTop = log.scrollHeight;
-});
+log.addEventListener("grown", followAnswer);
 
 latest.addEventListener("click", () => {
   scrollToEnd();

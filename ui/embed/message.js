@@ -128,33 +128,49 @@ function sourcesElement(citations) {
   const list = create("ol", "sources-list");
   // The numbers are written out, as those in the text are; a list without marks keeps its role here.
   list.setAttribute("role", "list");
-  for (const citation of citations) list.append(sourceElement(citation));
+  // Several quotes of one page stand under its title once.
+  const pages = new Map();
+  for (const citation of citations) pages.set(citation.url, [...(pages.get(citation.url) ?? []), citation]);
+  for (const quotes of pages.values()) list.append(sourceElement(quotes));
   section.append(title, list);
   return section;
 }
 
-function sourceElement(citation) {
+function sourceElement(citations) {
+  const [first] = citations;
   const item = create("li", "source");
-  const address = citationAddress(citation);
-  const row = create(address === null ? "span" : "a", "source-link");
-  if (address !== null) {
-    for (const [name, value] of Object.entries(outsideLink(address))) row.setAttribute(name, value);
-  }
-  const number = create("span", "source-number", String(citation.id));
-  const words = create("span", "source-words");
-  const title = create("span", "source-title", cleanLine(citation.title, 120) || sayAddress(citation.url));
-  title.dir = "auto";
-  words.append(title, create("span", "source-address", sayAddress(citation.url)));
-  row.append(number, words);
-  if (address !== null) row.append(create("span", "hidden-text", `, ${strings.opensNewTab}`));
-  item.append(row);
-  const quote = cleanLine(citation.quote, 280);
-  if (quote !== "") {
-    const block = create("blockquote", "source-quote", quote);
-    block.dir = "auto";
-    item.append(block);
+  const address = citationAddress(first);
+  const name = cleanLine(first.title, 120) || sayAddress(first.url);
+  const title = linkElement("source-link", address);
+  const words = create("span", "source-title", name);
+  words.dir = "auto";
+  title.append(words, create("span", "source-address", sayAddress(first.url)));
+  if (address !== null) title.append(create("span", "hidden-text", `, ${strings.opensNewTab}`));
+  item.append(title);
+  for (const citation of citations) {
+    const row = create("div", "source-quote");
+    const number = linkElement("cite", citationAddress(citation));
+    number.textContent = String(citation.id);
+    if (number.localName === "a") number.setAttribute("aria-label", strings.sourceLabel(citation.id, name));
+    row.append(number);
+    const quote = cleanLine(citation.quote, 280);
+    if (quote !== "") {
+      const block = create("blockquote", "source-words", quote);
+      block.dir = "auto";
+      row.append(block);
+    }
+    item.append(row);
   }
   return item;
+}
+
+// A link out of the chat, or the same words without one when the address is not one to open.
+function linkElement(className, address) {
+  const element = create(address === null ? "span" : "a", className);
+  if (address !== null) {
+    for (const [name, value] of Object.entries(outsideLink(address))) element.setAttribute(name, value);
+  }
+  return element;
 }
 
 function ratingElement(onRate) {

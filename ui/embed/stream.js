@@ -4,6 +4,7 @@
 
 const LONGEST_LINE = 256 * 1024;
 const LONGEST_STREAM = 4 * 1024 * 1024;
+const END_MILLISECONDS = 1_000;
 
 export class StreamError extends Error {
   /** @param {"silent" | "oversized"} reason */
@@ -76,6 +77,7 @@ export async function* readEvents(body, silenceMilliseconds) {
   const decoder = new TextDecoder();
   const parser = new EventParser();
   let received = 0;
+  let isBroken = false;
   try {
     for (;;) {
       const { value, done } = await withDeadline(reader.read(), silenceMilliseconds);
@@ -84,7 +86,22 @@ export async function* readEvents(body, silenceMilliseconds) {
       if (received > LONGEST_STREAM) throw new StreamError("oversized");
       yield* parser.push(decoder.decode(value, { stream: true }));
     }
+  } catch (error) {
+    isBroken = true;
+    throw error;
   } finally {
+    if (isBroken) reader.cancel().catch(() => {});
+    else giveBack(reader);
+  }
+}
+
+// After the last event the stream ends by itself a moment later; waiting for that keeps the
+// connection for the next question, where cancelling would close it.
+async function giveBack(reader) {
+  try {
+    const { done } = await withDeadline(reader.read(), END_MILLISECONDS);
+    if (!done) await reader.cancel();
+  } catch {
     reader.cancel().catch(() => {});
   }
 }

@@ -58,6 +58,15 @@ describe("asking", () => {
     assertClean(opened.seen);
   });
 
+  test("several quotes of one page stand under its title once", async () => {
+    const page = await openChat();
+    const answer = await askIn(page, "several");
+    assert.deepEqual(await answer.locator(".source-title").allInnerTexts(), ["Shipping", "Returns"]);
+    assert.deepEqual(await answer.locator(".sources .cite").allInnerTexts(), ["1", "3", "4"]);
+    const addresses = await answer.locator(".sources a.cite").evaluateAll((links) => links.map((link) => link.hash));
+    assert.equal(new Set(addresses).size, 3, "each number opens its own quote");
+  });
+
   test("the request is the one the server asks for", async () => {
     const page = await openChat();
     await askIn(page, "What does shipping to Canada cost?");
@@ -100,7 +109,10 @@ describe("asking", () => {
     await askIn(page, "long answer please");
     assert.equal(await page.evaluate(() => window.removed), 0);
     assert.equal(await page.locator(".answer .body p").count(), 60);
-    assert.equal(await page.locator("#log").evaluate((log) => log.scrollHeight - log.scrollTop - log.clientHeight < 4), true, "follows the end");
+    const [log, question] = await Promise.all([page.locator("#log").boundingBox(), page.locator(".question").boundingBox()]);
+    assert.ok(question.y >= log.y && question.y < log.y + 60, "the question has reached the top, and stays in sight");
+    await page.getByRole("button", { name: "Latest" }).click();
+    assert.equal(await page.locator("#log").evaluate((one) => one.scrollHeight - one.scrollTop - one.clientHeight < 4), true);
   });
 
   test("characters cut between pieces arrive whole", async () => {

@@ -38,7 +38,7 @@ test("a hostile answer is text: nothing runs, nothing loads, and only listed add
   const answer = await askIn(page, "hostile");
   const links = await answer.locator("a").evaluateAll((anchors) => anchors.map((anchor) => anchor.getAttribute("href")));
   assert.deepEqual(links.map((link) => link.replace(/:~:.*$/, "").replace(/#$/, "")), [
-    `${mock.host}/page/good`, "https://docs.example/retrieved#part", "https://docs.example/retrieved", "https://docs.example/retrieved",
+    `${mock.host}/page/good`, "https://docs.example/retrieved#part", "https://docs.example/retrieved", "https://docs.example/retrieved", "https://docs.example/retrieved",
   ]);
   assert.equal(await answer.locator("img, script, style, iframe, svg[onload], object, embed, form, video, [style], [onerror]").count(), 0);
   const text = await answer.locator(".body").innerText();
@@ -46,7 +46,7 @@ test("a hostile answer is text: nothing runs, nothing loads, and only listed add
     assert.ok(text.includes(kept), kept);
   }
   assert.match(await answer.locator(".source-title").first().innerText(), /^<img src=x/);
-  assert.equal(await answer.locator(".sources a").count(), 1, "a source with another scheme or with credentials is not a link");
+  assert.equal(await answer.locator(".sources a.source-link").count(), 1, "a source with another scheme or with credentials is not a link");
   assert.equal(await ran(), undefined);
   assertClean(opened.seen);
 });

@@ -98,6 +98,12 @@ const ANSWERS = {
   offline: () => ({ destroy: true }),
   expired: (mock) => ({ expire: true, ...stream("A fresh session answers. [1]", shipping(mock)) }),
   flood: () => stream(`${"[".repeat(3000)}${"*_~`".repeat(3000)}\n${"> ".repeat(500)}x\n${"| a ".repeat(400)}|\n${"|---".repeat(400)}|\n${"https://evil.example/a ".repeat(800)}`, [], { size: 4000, wait: 1 }),
+  several: (mock) =>
+    stream("It is **$14.50**. [1] It is free from $150.00. [3] Opened tea stays. [4]", [
+      ...shipping(mock),
+      { id: 3, title: "Shipping", url: `${mock.host}/page/shipping`, quote: "It is free for orders of $150.00 or more." },
+      { id: 4, title: "Returns", url: `${mock.host}/page/returns`, quote: "Opened tea cannot be returned." },
+    ]),
   long: (mock) => stream(Array.from({ length: 60 }, (_, at) => `Paragraph ${at + 1} with some words in it.`).join("\n\n"), shipping(mock), { size: 60 }),
   nothing: () => stream("I could not find that on this site.", []),
 };

@@ -25,32 +25,34 @@ pub(crate) fn sentences(text: &str) -> Vec<Range<usize>> {
 
 fn split_line(text: &str, offset: usize, line: &str, found: &mut Vec<Range<usize>>) {
     let mut from = 0;
-    let mut characters = line.char_indices().peekable();
-    while let Some((at, character)) = characters.next() {
+    let mut at = 0;
+    while let Some(skipped) = line.as_bytes()[at..].iter().position(|byte| may_end(*byte)) {
+        at += skipped;
+        let Some(character) = line[at..].chars().next() else { break };
+        at += character.len_utf8();
         let wide = matches!(character, '。' | '！' | '？' | '．' | '।' | '۔');
         if !wide && !matches!(character, '.' | '!' | '?' | '…') {
             continue;
         }
-        let mut end = at + character.len_utf8();
-        while let Some(&(next_at, next)) = characters.peek() {
-            if !matches!(
-                next,
-                '.' | '!' | '?' | '…' | '"' | '\'' | ')' | ']' | '”' | '’' | '»' | '」' | '』' | '！' | '？'
-            ) {
-                break;
-            }
-            end = next_at + next.len_utf8();
-            characters.next();
+        while let Some(next) = line[at..].chars().next().filter(|next| CLOSING.contains(*next)) {
+            at += next.len_utf8();
         }
-        let rest = &line[end..];
+        let rest = &line[at..];
         let spaced = rest.chars().next().is_none_or(char::is_whitespace);
-        if !wide && (!spaced || goes_on(&line[from..end], rest)) {
-            continue;
+        if wide || (spaced && !goes_on(&line[from..at], rest)) {
+            push(text, offset + from..offset + at, found);
+            from = at;
         }
-        push(text, offset + from..offset + end, found);
-        from = end;
     }
     push(text, offset + from..offset + line.len(), found);
+}
+
+/// What may follow the end within a sentence.
+const CLOSING: &str = ".!?…\"')]”’»」』！？";
+
+/// Whether a character that ends sentences may begin with this byte; all of them begin on a character's boundary.
+fn may_end(byte: u8) -> bool {
+    matches!(byte, b'.' | b'!' | b'?' | 0xe2 | 0xe3 | 0xef | 0xe0 | 0xdb)
 }
 
 /// Whether what looks like an end is none: an abbreviation, or the next word begins small.

@@ -1,5 +1,7 @@
 //! Crawls of real servers, well-behaved and hostile.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+
 mod site;
 
 use chatward_egress::{Egress, Reach};

@@ -8,19 +8,23 @@ use crate::ChatRequest;
 /// (about one and a half times for English, twice for Chinese) and near it for digits, code and noise.
 ///
 /// It counts bytes by class: a third of a token for a lower-case letter or space, one for any other ASCII byte, two
-/// thirds for a byte of any other script. The loop has no branches and so costs next to nothing.
+/// thirds for a byte of any other script. The counters are bytes and the loop has no branches, so that the compiler
+/// counts a whole block at once: a long prompt costs a microsecond.
 pub fn estimate_tokens(text: &str) -> u32 {
-    let mut sixths: u64 = 0;
-    for block in text.as_bytes().chunks(1024) {
-        let mut light: u32 = 0;
-        let mut wide: u32 = 0;
+    /// As much as a counter of one byte can count.
+    const BLOCK: usize = 224;
+    let (mut light, mut wide) = (0_u64, 0_u64);
+    for block in text.as_bytes().chunks(BLOCK) {
+        let (mut light_here, mut wide_here) = (0_u8, 0_u8);
         for byte in block {
-            light += u32::from(byte.is_ascii_lowercase() || *byte == b' ');
-            wide += u32::from(*byte >= 0x80);
+            light_here += u8::from(byte.is_ascii_lowercase()) | u8::from(*byte == b' ');
+            wide_here += u8::from(*byte >= 0x80);
         }
-        let all = u32::try_from(block.len()).unwrap_or(u32::MAX);
-        sixths += u64::from(2 * light + 4 * wide + 6 * (all - light - wide));
+        light += u64::from(light_here);
+        wide += u64::from(wide_here);
     }
+    let all = text.len() as u64;
+    let sixths = 2 * light + 4 * wide + 6 * (all - light - wide);
     u32::try_from(sixths.div_ceil(6)).unwrap_or(u32::MAX)
 }
 

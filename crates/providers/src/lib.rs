@@ -14,6 +14,7 @@ mod decode;
 mod error;
 mod estimate;
 mod extractive;
+mod json;
 mod key;
 mod lines;
 mod ollama;

@@ -5,36 +5,28 @@
 use crate::chat::{ChatRequest, Delivery, Finish, Usage};
 use crate::decode::{Gathered, token_count};
 use crate::error::FailureClass;
+use crate::json::{write_fraction, write_number, write_string};
 use crate::lines::Lines;
-use crate::prompt::Messages;
+use crate::prompt::write_messages;
 use crate::text::Raw;
+use serde::Deserialize;
 use serde::de::IgnoredAny;
-use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
-#[derive(Serialize)]
-struct Body<'a> {
-    model: &'a str,
-    messages: Messages<'a>,
-    stream: bool,
-    options: Options,
-}
-
-#[derive(Serialize)]
-struct Options {
-    num_predict: u32,
-    temperature: f32,
-}
-
 /// Writes the request's body to `out`.
-pub(crate) fn write_body(model: &str, request: &ChatRequest, out: &mut Vec<u8>) -> serde_json::Result<()> {
-    let body = Body {
-        model,
-        messages: Messages(request),
-        stream: request.delivery == Delivery::Streamed,
-        options: Options { num_predict: request.max_output_tokens, temperature: request.temperature },
-    };
-    serde_json::to_writer(out, &body)
+pub(crate) fn write_body(model: &str, request: &ChatRequest, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"{\"model\":");
+    write_string(out, model);
+    out.extend_from_slice(b",\"messages\":");
+    write_messages(out, request);
+    out.extend_from_slice(match request.delivery {
+        Delivery::Streamed => b",\"stream\":true,\"options\":{\"num_predict\":".as_slice(),
+        Delivery::Whole => b",\"stream\":false,\"options\":{\"num_predict\":".as_slice(),
+    });
+    write_number(out, request.max_output_tokens);
+    out.extend_from_slice(b",\"temperature\":");
+    write_fraction(out, request.temperature);
+    out.extend_from_slice(b"}}");
 }
 
 #[derive(Deserialize)]
@@ -159,7 +151,7 @@ mod tests {
             delivery: Delivery::Streamed,
         };
         let mut out = Vec::new();
-        write_body("llama3.2", &request, &mut out).expect("a body");
+        write_body("llama3.2", &request, &mut out);
         let body: serde_json::Value = serde_json::from_slice(&out).expect("JSON");
         assert_eq!(body["options"], serde_json::json!({"num_predict": 77, "temperature": 0.5}));
         assert_eq!((&body["model"], &body["stream"]), (&"llama3.2".into(), &true.into()));

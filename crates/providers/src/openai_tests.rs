@@ -20,7 +20,7 @@ fn request(delivery: Delivery) -> ChatRequest {
 
 fn body(dialect: Dialect, model: &str, delivery: Delivery) -> serde_json::Value {
     let mut out = Vec::new();
-    write_body(dialect, model, &request(delivery), &mut out).expect("a body");
+    write_body(dialect, model, &request(delivery), &mut out);
     serde_json::from_slice(&out).expect("JSON")
 }
 
@@ -131,6 +131,39 @@ fn errors_and_nonsense_in_a_stream_are_failures() {
 }
 
 #[test]
+fn an_event_like_the_one_before_is_read_as_if_it_were_parsed() {
+    let event = |content: &str, rest: &str| {
+        format!("data: {{\"id\":\"x\",\"choices\":[{{\"delta\":{{\"content\":\"{content}\"}}{rest}}}]}}\n\n")
+    };
+    for (contents, text) in [
+        (["a", "b", "c"], "abc"),
+        (["a", "", "c"], "ac"),
+        (["", "b", "c"], "bc"),
+        (["a", "\\n\\\"", "c"], "a\n\"c"),
+        (["\\u0041", "b", "\\\\"], "Ab\\"),
+        (["a", "{}[],:'", "c"], "a{}[],:'c"),
+        (["a", "\u{e9}", "\u{1F600}"], "a\u{e9}\u{1F600}"),
+    ] {
+        let stream = contents.map(|content| event(content, "")).concat() + "data: [DONE]\n\n";
+        let (outcome, gathered) = read(&[stream.as_bytes()]);
+        assert_eq!((outcome, gathered.text.as_str()), (Ok(()), text), "{contents:?}");
+    }
+    // An event that ends the string and goes on is not what it seems.
+    let sly = "b\"},\"finish_reason\":\"stop\",\"x\":{\"y\":\"";
+    let (outcome, gathered) = read(&[(event("a", "") + &event(sly, "")).as_bytes()]);
+    assert_eq!((outcome, gathered.text.as_str(), gathered.finish), (Ok(()), "ab", Some(Finish::Stop)));
+    // A raw control character in a string is tolerated, there as in an event that is parsed.
+    for stream in [event("a", "") + &event("\u{1}", ""), event("a\u{1}", "")] {
+        let (outcome, gathered) = read(&[stream.as_bytes(), b"data: [DONE]\n\n"]);
+        assert_eq!((outcome, gathered.text.as_str()), (Ok(()), "a\u{1}"));
+    }
+    // What comes behind the end is not text, however much it looks like it.
+    let (_, gathered) =
+        read(&[(event("a", "") + &event("b", ",\"finish_reason\":\"stop\"") + &event("c", "")).as_bytes()]);
+    assert_eq!(gathered.text, "ab");
+}
+
+#[test]
 fn half_characters_in_two_deltas_are_joined() {
     let stream = "data: {\"choices\":[{\"delta\":{\"content\":\"a\\ud83d\"}}]}\n\ndata: {\"choices\":[{\"delta\":{\"content\":\"\\ude00b\"}}]}\n\ndata: [DONE]\n\n";
     assert_eq!(read(&[stream.as_bytes()]).1.text, "a\u{1F600}b");
@@ -170,6 +203,13 @@ fn known_codes_become_our_words_and_unknown_ones_nothing() {
 }
 
 proptest! {
+    #[test]
+    fn the_mould_changes_nothing(texts in proptest::collection::vec("[a\u{e9}\"\\\\{}:,]{0,6}", 1..12)) {
+        let stream = texts.iter().map(|text| delta(text)).collect::<String>() + STOP;
+        let (outcome, gathered) = read(&[stream.as_bytes()]);
+        prop_assert_eq!((outcome, gathered.text), (Ok(()), texts.concat()));
+    }
+
     #[test]
     fn where_the_network_cuts_makes_no_difference(text in "[a\u{e9}\u{1f600}\"\\\\ ]{0,30}", size in 1_usize..64) {
         let stream = [delta(&text).as_str(), STOP, "data: [DONE]\n\n"].concat();

@@ -4,8 +4,7 @@
 //! list of messages that OpenAI's and Ollama's APIs share. Never does: decide which passages or turns are sent.
 
 use crate::chat::{ChatRequest, Passage, Role};
-use serde::ser::{Serialize, SerializeSeq, SerializeStruct, Serializer};
-use std::fmt::{self, Write};
+use crate::json::{write_number, write_string, write_text};
 
 /// At most so many tokens do the words below have.
 pub(crate) const FRAME_TOKENS: u32 = 160;
@@ -17,85 +16,56 @@ const AFTER: &str = "</passages>";
 const NOTHING: &str = "\n\nNothing on the website fits the question. Say that the website does not answer it; do not \
 answer from what you know otherwise.";
 
-/// The `messages` field.
-pub(crate) struct Messages<'a>(pub(crate) &'a ChatRequest);
-
-impl Serialize for Messages<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut list = serializer.serialize_seq(Some(self.0.messages.len() + 2))?;
-        list.serialize_element(&SystemMessage(self.0))?;
-        for message in &self.0.messages {
-            list.serialize_element(&Turn { role: message.role, text: &message.text })?;
-        }
-        list.serialize_element(&Turn { role: Role::User, text: &self.0.question })?;
-        list.end()
+/// Appends the list of messages.
+pub(crate) fn write_messages(out: &mut Vec<u8>, request: &ChatRequest) {
+    out.extend_from_slice(b"[{\"role\":\"system\",\"content\":\"");
+    write_text(out, &request.system);
+    write_passages(out, &request.passages);
+    out.extend_from_slice(b"\"}");
+    for message in &request.messages {
+        write_turn(out, message.role, &message.text);
     }
+    write_turn(out, Role::User, &request.question);
+    out.push(b']');
 }
 
-struct Turn<'a> {
-    role: Role,
-    text: &'a str,
+fn write_turn(out: &mut Vec<u8>, role: Role, text: &str) {
+    out.extend_from_slice(b",{\"role\":\"");
+    out.extend_from_slice(role.as_str().as_bytes());
+    out.extend_from_slice(b"\",\"content\":");
+    write_string(out, text);
+    out.push(b'}');
 }
 
-impl Serialize for Turn<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut message = serializer.serialize_struct("Message", 2)?;
-        message.serialize_field("role", self.role.as_str())?;
-        message.serialize_field("content", self.text)?;
-        message.end()
+fn write_passages(out: &mut Vec<u8>, passages: &[Passage]) {
+    if passages.is_empty() {
+        return write_text(out, NOTHING);
     }
-}
-
-struct SystemMessage<'a>(&'a ChatRequest);
-
-impl Serialize for SystemMessage<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut message = serializer.serialize_struct("Message", 2)?;
-        message.serialize_field("role", "system")?;
-        message.serialize_field("content", &SystemText(self.0))?;
-        message.end()
+    write_text(out, BEFORE);
+    for Passage { number, title, url, text, .. } in passages {
+        out.push(b'[');
+        write_number(out, *number);
+        out.extend_from_slice(b"] ");
+        write_quoted(out, title);
+        out.extend_from_slice(b"\\n");
+        write_quoted(out, url);
+        out.extend_from_slice(b"\\n");
+        write_quoted(out, text);
+        out.extend_from_slice(b"\\n\\n");
     }
-}
-
-struct SystemText<'a>(&'a ChatRequest);
-
-impl Serialize for SystemText<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        // Escaped as it is written: the text is never built in memory.
-        serializer.collect_str(self)
-    }
-}
-
-impl fmt::Display for SystemText<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.system)?;
-        if self.0.passages.is_empty() {
-            return f.write_str(NOTHING);
-        }
-        f.write_str(BEFORE)?;
-        for Passage { number, title, url, text, .. } in self.0.passages.iter() {
-            write!(f, "[{number}] ")?;
-            write_quoted(f, title)?;
-            f.write_char('\n')?;
-            write_quoted(f, url)?;
-            f.write_char('\n')?;
-            write_quoted(f, text)?;
-            f.write_str("\n\n")?;
-        }
-        f.write_str(AFTER)
-    }
+    write_text(out, AFTER);
 }
 
 /// Writes a passage so that it cannot close the marks around it.
-fn write_quoted(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+fn write_quoted(out: &mut Vec<u8>, text: &str) {
     let mut rest = text;
     while let Some(at) = rest.find('<') {
         let (before, tag) = rest.split_at(at);
-        f.write_str(before)?;
-        f.write_str(if is_mark(tag) { "\u{2039}" } else { "<" })?;
+        write_text(out, before);
+        write_text(out, if is_mark(tag) { "\u{2039}" } else { "<" });
         rest = &tag[1..];
     }
-    f.write_str(rest)
+    write_text(out, rest);
 }
 
 fn is_mark(tag: &str) -> bool {
@@ -134,7 +104,9 @@ mod tests {
     }
 
     fn written(request: &ChatRequest) -> serde_json::Value {
-        serde_json::to_value(Messages(request)).expect("JSON")
+        let mut out = Vec::new();
+        write_messages(&mut out, request);
+        serde_json::from_slice(&out).expect("JSON")
     }
 
     #[test]

@@ -61,7 +61,7 @@ impl Upstream {
         request: &ChatRequest,
     ) -> Result<Begun, Failure> {
         let begun_at = Instant::now();
-        let response = egress.call(self.call(credential, request)?).await.map_err(|error| class_of_head(&error))?;
+        let response = egress.call(self.call(credential, request)).await.map_err(|error| class_of_head(&error))?;
         if !(200..300).contains(&response.status) {
             return Err(failure_of(response).await);
         }
@@ -76,14 +76,13 @@ impl Upstream {
         }
     }
 
-    fn call(&self, credential: Option<Credential>, request: &ChatRequest) -> Result<Call, Failure> {
+    fn call(&self, credential: Option<Credential>, request: &ChatRequest) -> Call {
         let mut body = Vec::with_capacity(capacity_for(request));
         match self.kind {
             ProviderKind::Ollama => ollama::write_body(&self.model, request, &mut body),
             _ => openai::write_body(self.dialect, &self.model, request, &mut body),
         }
-        .map_err(|_| FailureClass::Rejected)?;
-        Ok(Call {
+        Call {
             credential,
             accept: match (request.delivery, self.kind) {
                 (Delivery::Whole, _) => "application/json",
@@ -96,7 +95,7 @@ impl Upstream {
             total_deadline: self.deadlines.total,
             max_response_bytes: LARGEST_ANSWER,
             ..Call::post_json(self.endpoint.clone(), self.reach, body)
-        })
+        }
     }
 
     /// How the answer comes, by what the server says it is. One that ignores `stream` and sends JSON is understood; one

@@ -23,16 +23,21 @@ use chatward_egress::{Egress, Reach};
 use chatward_providers::ProviderSet;
 use chatward_store::{Engine, Store};
 use chatward_types::{
-    Clock, Entropy, Error, Event, EventName, NodeId, Outcome, OwnerId, Result, SessionId, Severity, SiteId, SystemClock,
+    Clock, Entropy, Environment, Error, Event, EventName, NodeId, Outcome, OwnerId, Result, SessionId, Severity, SiteId, SystemClock,
 };
 use chatward_vault::{SystemEntropy, Vault};
 use http::HeaderValue;
 use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
+use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+
+/// How long answers without a client may take to end.
+const ANSWERS_END: Duration = Duration::from_secs(6);
 
 /// The handle; clones share everything.
 #[derive(Debug, Clone)]
@@ -103,6 +108,10 @@ pub struct Parts {
     pub node: NodeId,
     /// Whether no other node can serve the same sessions (SQLite).
     pub single_node: bool,
+    /// When the store last said that it is there.
+    pub ready_at: AtomicI64,
+    /// Held by the one probe that asks the store.
+    pub probing: Semaphore,
     /// Cancelled when no new work is taken.
     pub stopping: CancellationToken,
     /// Cancelled when open answers must end now.
@@ -200,12 +209,14 @@ impl App {
             sites: Sites::default(),
             sessions: Sessions::default(),
             indexes: Indexes::default(),
-            origins: Origins::new(&config.public_url.origin().ascii_serialization(), &config.cors.allowed_origins),
+            origins: Origins::new(&config.public_url.origin().ascii_serialization(), &more_origins(&config)),
             names: names(&config),
             crawl_reach: sample.map_or(Reach::Public, Reach::Exact),
             provider_places: Arc::new(Semaphore::new(config.budgets.concurrent_calls)),
             node: NodeId::generate(clock.as_ref(), entropy.as_ref())?,
             single_node: store.engine() == Engine::Sqlite,
+            ready_at: AtomicI64::new(i64::MIN),
+            probing: Semaphore::new(1),
             stopping: CancellationToken::new(),
             halt: CancellationToken::new(),
             tasks: TaskTracker::new(),
@@ -230,6 +241,7 @@ impl App {
             owner,
             config,
         }));
+        app.metrics.watch_events(&app.events);
         crate::ops::sites::refresh_origins(&app).await?;
         Ok(app)
     }
@@ -239,16 +251,15 @@ impl App {
         EventBuilder { log: &self.events, event: Event::new(self.clock.now(), name, severity, outcome) }
     }
 
-    /// Lets running answers and jobs end, then stops them, gives money back and closes the store. Nothing that was
-    /// acknowledged is lost: it was committed before.
+    /// Ends what still runs, gives money back and closes the store; the listeners have stopped before. Nothing that
+    /// was acknowledged is lost: it was committed before.
     pub async fn stop(&self) {
         self.stopping.cancel();
         self.tasks.close();
-        let drain = self.config.server.drain_deadline;
-        if tokio::time::timeout(drain, self.tasks.wait()).await.is_err() {
+        // Whoever is left has no client any more and ends within its grace.
+        if tokio::time::timeout(ANSWERS_END, self.tasks.wait()).await.is_err() {
             self.halt.cancel();
-            // Each open answer now stores what it has as interrupted; that takes a commit, not a model's time.
-            let _ = tokio::time::timeout(std::time::Duration::from_secs(5), self.tasks.wait()).await;
+            let _ = tokio::time::timeout(ANSWERS_END, self.tasks.wait()).await;
         }
         self.halt.cancel();
         if let Err(error) = self.budgets.give_back(i64::MAX).await {
@@ -256,7 +267,7 @@ impl App {
         }
         let _ = self.store.remove_node(self.node).await;
         self.event(EventName::ServerLifecycle, Severity::Info, Outcome::Success).detail("stopped").emit();
-        self.events.flush(std::time::Duration::from_secs(3)).await;
+        self.events.flush(Duration::from_secs(3)).await;
         self.store.close().await;
     }
 }
@@ -315,6 +326,17 @@ fn rules(config: &Config) -> Rules {
         files: vec![Rule { limit: api.limit.saturating_mul(10), ..api }],
         api: vec![api],
     }
+}
+
+/// Origins that count as ours besides the public address. On a developer's machine the address that is listened on
+/// is as good as `localhost`; in production only what is configured counts.
+fn more_origins(config: &Config) -> Vec<String> {
+    let mut origins = config.cors.allowed_origins.clone();
+    if config.environment != Environment::Production {
+        origins.push(format!("http://{}", config.server.listen));
+        origins.push(format!("http://localhost:{}", config.server.listen.port()));
+    }
+    origins
 }
 
 fn names(config: &Config) -> Names {

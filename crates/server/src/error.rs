@@ -114,14 +114,11 @@ pub fn finish(response: Response, request_id: &str) -> Response {
     if !code.is_client_error() && !code.is_server_error() {
         return response;
     }
-    let (mut parts, body) = response.into_parts();
+    let (mut parts, _) = response.into_parts();
     let carried = parts.extensions.remove::<Carried>();
     let error = match &carried {
         Some(Carried(error)) => error.as_ref(),
-        // A page of ours with an error status (the frame of an unknown site) has a body and a type already.
-        None if parts.headers.contains_key(CONTENT_TYPE) => {
-            return Response::from_parts(parts, body);
-        }
+        // Whatever the router or an extractor wrote, such as which part of the path it could not decode, is dropped.
         None => &refusal_of_the_router(code),
     };
     if let Some(source) = error.source_line() {

@@ -20,6 +20,7 @@ pub mod listen;
 pub mod middleware;
 pub mod openapi;
 pub mod ops;
+pub mod path;
 pub mod routes;
 pub mod telemetry;
 pub mod ui;

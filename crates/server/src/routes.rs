@@ -9,8 +9,9 @@ use crate::{api, middleware, ui};
 use axum::Router;
 use axum::extract::State;
 use axum::handler::Handler;
+use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter, on};
-use http::Method;
+use http::{Method, StatusCode};
 
 /// Who may call a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -157,18 +158,24 @@ impl Table {
     }
 }
 
-async fn refuse_unknown(
-    State(app): State<App>,
-    client: axum::Extension<middleware::Client>,
-) -> Result<http::StatusCode, crate::error::ApiError> {
-    middleware::guard::count(&app, Limit::Api, &client)?;
-    Ok(http::StatusCode::NOT_FOUND)
+async fn refuse_unknown(app: State<App>, client: axum::Extension<middleware::Client>) -> Response {
+    refuse_counted(&app, &client, StatusCode::NOT_FOUND)
 }
 
-async fn refuse_method(
-    State(app): State<App>,
-    client: axum::Extension<middleware::Client>,
-) -> Result<http::StatusCode, crate::error::ApiError> {
-    middleware::guard::count(&app, Limit::Api, &client)?;
-    Ok(http::StatusCode::METHOD_NOT_ALLOWED)
+async fn refuse_method(app: State<App>, client: axum::Extension<middleware::Client>) -> Response {
+    refuse_counted(&app, &client, StatusCode::METHOD_NOT_ALLOWED)
+}
+
+/// What no row answers is counted all the same.
+fn refuse_counted(app: &App, client: &middleware::Client, status: StatusCode) -> Response {
+    match middleware::guard::count(app, Limit::Api, client) {
+        Ok(counted) => {
+            let mut response = status.into_response();
+            if let Some(decision) = counted {
+                middleware::headers::add_limit_fields(response.headers_mut(), &decision);
+            }
+            response
+        }
+        Err(refusal) => refusal.into_response(),
+    }
 }

@@ -4,11 +4,14 @@
 //! differs per site is a header, the list of origins that may frame it.
 
 use crate::app::App;
+use crate::client::Client;
 use crate::error::ApiResult;
 use crate::middleware::headers::framed_by;
 use crate::ops::sites;
+use crate::path::Path;
+use axum::Extension;
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use chatward_types::Error;
@@ -59,11 +62,15 @@ static FILES: LazyLock<BTreeMap<String, File>> = LazyLock::new(|| {
     responses(
         (status = 200, description = "The chat page; its frame-ancestors are the site's origins.", content_type = "text/html"),
         (status = 404, description = "No such site.", body = crate::error::ErrorBody)))]
-pub async fn get_embed(State(app): State<App>, Path(site): Path<String>, headers: HeaderMap) -> ApiResult<Response> {
-    let Some(site) = sites::by_key(&app, &site).await? else {
+pub async fn get_embed(
+    State(app): State<App>,
+    Extension(client): Extension<Client>,
+    Path(site): Path<String>,
+    headers: HeaderMap,
+) -> ApiResult<Response> {
+    let Some(site) = sites::by_key(&app, &site, &client).await? else {
         return Err(Error::not_found().into());
     };
-    // Our own origin may frame it too: previews are pages of ours.
     let ancestors = site.origins.iter().map(String::as_str);
     let policy = HeaderValue::from_str(&framed_by(ancestors)).map_err(Error::internal)?;
     let mut response = serve("embed/index.html", &headers)?;

@@ -9,9 +9,8 @@ use crate::store::Store;
 use crate::tx::Tx;
 use chatward_types::{Error, OwnerId, Result, Timestamp};
 
-const CHANGES_AFTER: Statement = Statement::both(
-    "SELECT seq, kind, owner_id, subject, at FROM changes WHERE seq > $1 ORDER BY seq LIMIT $2",
-);
+const CHANGES_AFTER: Statement =
+    Statement::both("SELECT seq, kind, owner_id, subject, at FROM changes WHERE seq > $1 ORDER BY seq LIMIT $2");
 const LATEST_CHANGE: Statement = Statement::both("SELECT CAST(COALESCE(MAX(seq), 0) AS BIGINT) FROM changes");
 const PRUNE_CHANGES: Statement = Statement::both("DELETE FROM changes WHERE at < $1");
 

@@ -62,9 +62,7 @@ impl StoreConfig {
         let url = self.url.expose();
         if let Some(path) = url.strip_prefix("sqlite://") {
             if path.is_empty() || path.contains(['?', '\0']) || path.starts_with(':') {
-                return Err(Error::invalid(
-                    "database.url: expected sqlite:// and the path of a file, without a query",
-                ));
+                return Err(Error::invalid("database.url: expected sqlite:// and the path of a file, without a query"));
             }
             return Ok(Location::Sqlite(PathBuf::from(path)));
         }
@@ -89,14 +87,8 @@ mod tests {
     #[test]
     fn urls_name_a_file_or_a_server() {
         let location = |url: &str| StoreConfig::development(url).location();
-        assert_eq!(
-            location("sqlite:///srv/a b.db").expect("a path"),
-            Location::Sqlite(PathBuf::from("/srv/a b.db"))
-        );
-        assert_eq!(
-            location("sqlite://data/c.db").expect("a path"),
-            Location::Sqlite(PathBuf::from("data/c.db"))
-        );
+        assert_eq!(location("sqlite:///srv/a b.db").expect("a path"), Location::Sqlite(PathBuf::from("/srv/a b.db")));
+        assert_eq!(location("sqlite://data/c.db").expect("a path"), Location::Sqlite(PathBuf::from("data/c.db")));
         assert_eq!(location("postgres://localhost/chatward").expect("a server"), Location::Postgres);
         for bad in ["", "sqlite://", "sqlite://a.db?mode=memory", "sqlite://:memory:", "mysql://x", "file.db"] {
             assert!(location(bad).is_err(), "{bad}");

@@ -21,11 +21,7 @@ macro_rules! over_texts {
     ($before:literal, $parameter:literal, $after:literal) => {
         Statement::pair(
             concat!($before, " (SELECT value FROM json_each(", $parameter, ")) ", $after),
-            concat!(
-                $before,
-                " (SELECT jsonb_array_elements_text(CAST(", $parameter, " AS JSONB))) ",
-                $after
-            ),
+            concat!($before, " (SELECT jsonb_array_elements_text(CAST(", $parameter, " AS JSONB))) ", $after),
         )
     };
 }
@@ -37,14 +33,11 @@ pub(crate) const BEGIN_WRITE: Statement = Statement::pair("BEGIN IMMEDIATE", "BE
 /// How a transaction that only reads begins.
 pub(crate) const BEGIN_READ: Statement = Statement::pair("BEGIN", "BEGIN READ ONLY");
 /// Row-level security's owner, for this transaction only. SQLite has none: its queries name the owner, and nothing else holds.
-pub(crate) const SET_OWNER: Statement =
-    Statement::pair("SELECT $1", "SELECT set_config('chatward.owner', $1, true)");
+pub(crate) const SET_OWNER: Statement = Statement::pair("SELECT $1", "SELECT set_config('chatward.owner', $1, true)");
 /// Serialises writers of `changes`, so that a reader never sees a later number before an earlier one.
 /// SQLite has one writer as it is. The key is an arbitrary constant of ours.
-pub(crate) const LOCK_CHANGES: Statement = Statement::pair(
-    "SELECT ''",
-    "SELECT CAST(pg_advisory_xact_lock(7233021894460911) AS TEXT)",
-);
+pub(crate) const LOCK_CHANGES: Statement =
+    Statement::pair("SELECT ''", "SELECT CAST(pg_advisory_xact_lock(7233021894460911) AS TEXT)");
 
 // ---- durability
 
@@ -57,10 +50,8 @@ pub(crate) const DURABILITY: Statement = Statement::pair(
 // ---- migrations
 
 /// Held until the migration's transaction ends. `BEGIN IMMEDIATE` is SQLite's.
-pub(crate) const LOCK_MIGRATIONS: Statement = Statement::pair(
-    "SELECT ''",
-    "SELECT CAST(pg_advisory_xact_lock(7233021894460912) AS TEXT)",
-);
+pub(crate) const LOCK_MIGRATIONS: Statement =
+    Statement::pair("SELECT ''", "SELECT CAST(pg_advisory_xact_lock(7233021894460912) AS TEXT)");
 /// Whether the table of applied migrations is there.
 pub(crate) const MIGRATIONS_TABLE: Statement = Statement::pair(
     "SELECT CAST(COUNT(*) AS BIGINT) FROM sqlite_schema WHERE type = 'table' AND name = 'schema_migrations'",
@@ -140,11 +131,8 @@ pub(crate) const DELETE_MESSAGES_OF: Statement =
 pub(crate) const DELETE_CONVERSATIONS: Statement =
     over_texts!("DELETE FROM conversations WHERE owner_id = $1 AND id IN", "$2", "");
 /// One change a row: `[subject]`.
-pub(crate) const RECORD_CHANGES: Statement = over_rows!(
-    "INSERT INTO changes (kind, owner_id, subject, at) SELECT $1, $2, r.value ->> 0, $3 FROM",
-    "$4",
-    ""
-);
+pub(crate) const RECORD_CHANGES: Statement =
+    over_rows!("INSERT INTO changes (kind, owner_id, subject, at) SELECT $1, $2, r.value ->> 0, $3 FROM", "$4", "");
 
 // ---- knowledge by batch
 

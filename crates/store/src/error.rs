@@ -16,8 +16,7 @@ pub(crate) fn from_database(error: sqlx::Error) -> Error {
         | sqlx::Error::Tls(_) => Error::unavailable(error),
         sqlx::Error::Database(refusal) => match refusal.kind() {
             ErrorKind::UniqueViolation => {
-                Error::new(Kind::Conflict, "conflict", "It exists already or was changed meanwhile.")
-                    .with_source(error)
+                Error::new(Kind::Conflict, "conflict", "It exists already or was changed meanwhile.").with_source(error)
             }
             ErrorKind::ForeignKeyViolation => Error::not_found().with_source(error),
             _ if refusal.code().is_some_and(|code| passes_by_itself(&code)) => Error::unavailable(error),

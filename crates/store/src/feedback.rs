@@ -54,8 +54,15 @@ impl Store {
             return Ok(false);
         }
         execute!(
-            tx, UPSERT_FEEDBACK, owner, feedback.conversation, feedback.message, feedback.id, feedback.rating,
-            feedback.reason_sealed.as_deref(), feedback.at,
+            tx,
+            UPSERT_FEEDBACK,
+            owner,
+            feedback.conversation,
+            feedback.message,
+            feedback.id,
+            feedback.rating,
+            feedback.reason_sealed.as_deref(),
+            feedback.at,
         )?;
         tx.commit().await?;
         Ok(true)

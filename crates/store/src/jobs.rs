@@ -15,9 +15,8 @@ const ENQUEUE_JOB: Statement = Statement::both(
     "INSERT INTO jobs (id, owner_id, kind, subject, state, attempts, progress, created_at, updated_at)
      VALUES ($1, $2, $3, $4, 'queued', 0, '{}', $5, $5) ON CONFLICT DO NOTHING",
 );
-const OPEN_JOB: Statement = Statement::both(
-    "SELECT id FROM jobs WHERE kind = $1 AND subject = $2 AND state IN ('queued', 'running')",
-);
+const OPEN_JOB: Statement =
+    Statement::both("SELECT id FROM jobs WHERE kind = $1 AND subject = $2 AND state IN ('queued', 'running')");
 const GIVE_UP_JOBS: Statement = Statement::both(
     "UPDATE jobs SET state = 'failed', outcome = '{\"reason\":\"attempts\"}', lease_until = NULL, updated_at = $1
      WHERE state = 'running' AND lease_until < $1 AND attempts >= $2",
@@ -38,8 +37,7 @@ const LIST_JOBS: Statement = Statement::both(
     "SELECT id, owner_id, kind, subject, state, attempts, node_id, lease_until, progress, outcome, created_at, updated_at
      FROM jobs ORDER BY created_at DESC, id DESC LIMIT $1",
 );
-const PRUNE_JOBS: Statement =
-    Statement::both("DELETE FROM jobs WHERE state IN ('done', 'failed') AND created_at < $1");
+const PRUNE_JOBS: Statement = Statement::both("DELETE FROM jobs WHERE state IN ('done', 'failed') AND created_at < $1");
 
 /// Where a job is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

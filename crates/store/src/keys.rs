@@ -42,7 +42,14 @@ impl Store {
     pub async fn insert_signing_key(&self, key: &SigningKeyRow) -> Result<bool> {
         let mut tx = self.write_global().await?;
         let inserted = execute!(
-            tx, INSERT_KEY, &key.kid, &key.purpose, &key.state, key.sealed.as_slice(), key.created_at, key.until_at,
+            tx,
+            INSERT_KEY,
+            &key.kid,
+            &key.purpose,
+            &key.state,
+            key.sealed.as_slice(),
+            key.created_at,
+            key.until_at,
         )?;
         tx.commit().await?;
         Ok(inserted == 1)

@@ -110,8 +110,15 @@ impl Store {
     pub async fn put_pages(&self, scope: &Scope, site: SiteId, generation: i64, pages: &[PageRow]) -> Result<()> {
         let rows = pages.iter().map(|page| {
             (
-                page.id, plain(&page.url), plain(&page.title), plain(&page.status), plain(&page.reason), page.chunks,
-                page.bytes, plain(&page.language), page.fetched_at,
+                page.id,
+                plain(&page.url),
+                plain(&page.title),
+                plain(&page.status),
+                plain(&page.reason),
+                page.chunks,
+                page.bytes,
+                plain(&page.language),
+                page.fetched_at,
             )
         });
         for list in json_lists(rows)? {
@@ -128,8 +135,7 @@ impl Store {
     /// [`chatward_types::Kind::NotFound`] when a page is not there, [`chatward_types::Kind::Conflict`] when an ordinal
     /// is taken.
     pub async fn put_chunks(&self, scope: &Scope, site: SiteId, generation: i64, chunks: &[ChunkRow]) -> Result<()> {
-        let rows =
-            chunks.iter().map(|chunk| (chunk.ordinal, chunk.page, plain(&chunk.heading), plain(&chunk.text)));
+        let rows = chunks.iter().map(|chunk| (chunk.ordinal, chunk.page, plain(&chunk.heading), plain(&chunk.text)));
         for list in json_lists(rows)? {
             let mut tx = self.write(scope).await?;
             execute!(tx, PUT_CHUNKS, scope.owner(), site, generation, list)?;

@@ -11,9 +11,8 @@ const LIST_MESSAGES: Statement = Statement::both(
     "SELECT id, conversation_id, role, state, provider, sealed, created_at FROM messages
      WHERE owner_id = $1 AND conversation_id = $2 ORDER BY created_at DESC, id DESC LIMIT $3",
 );
-const COUNT_MESSAGES: Statement = Statement::both(
-    "SELECT CAST(COUNT(*) AS BIGINT) FROM messages WHERE owner_id = $1 AND conversation_id = $2",
-);
+const COUNT_MESSAGES: Statement =
+    Statement::both("SELECT CAST(COUNT(*) AS BIGINT) FROM messages WHERE owner_id = $1 AND conversation_id = $2");
 
 /// Who wrote a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

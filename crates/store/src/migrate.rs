@@ -6,8 +6,8 @@
 
 use crate::engine_sql::{BEGIN_WRITE, LOCK_MIGRATIONS, MIGRATIONS_TABLE};
 use crate::error;
-use crate::statement::{Statement, execute, row, rows, value};
 use crate::postgres::Postgres;
+use crate::statement::{Statement, execute, row, rows, value};
 use crate::store::Pools;
 use crate::tx::{Connection, Tx, within_deadline};
 use chatward_types::{Clock, Error, Result, SystemClock};
@@ -48,11 +48,9 @@ const CREATE_TABLE: Statement = Statement::both(
     )",
 );
 const APPLIED: Statement = Statement::both("SELECT version, name, checksum FROM schema_migrations ORDER BY version");
-const RECORD: Statement = Statement::both(
-    "INSERT INTO schema_migrations (version, name, checksum, applied_at) VALUES ($1, $2, $3, $4)",
-);
-const VERSION: Statement =
-    Statement::both("SELECT CAST(COALESCE(MAX(version), 0) AS BIGINT) FROM schema_migrations");
+const RECORD: Statement =
+    Statement::both("INSERT INTO schema_migrations (version, name, checksum, applied_at) VALUES ($1, $2, $3, $4)");
+const VERSION: Statement = Statement::both("SELECT CAST(COALESCE(MAX(version), 0) AS BIGINT) FROM schema_migrations");
 
 /// Makes what is missing of roles and schema. Each statement does nothing where its work is done already, so that a
 /// login without the right to make roles can migrate once an administrator has made them.
@@ -218,9 +216,10 @@ async fn run_text(tx: &mut Tx, text: &'static str) -> Result<()> {
 
 /// FNV-1a over the text, line ends aside. It finds an accident, it does not withstand an attacker.
 fn checksum(text: &str) -> String {
-    let hash = text.bytes().filter(|byte| *byte != b'\r').fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    });
+    let hash = text
+        .bytes()
+        .filter(|byte| *byte != b'\r')
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
     format!("{hash:016x}")
 }
 

@@ -7,10 +7,8 @@ use crate::statement::{Statement, execute, first, row, rows};
 use crate::store::Store;
 use chatward_types::{OwnerId, Result, Scope, Timestamp};
 
-const INSERT_OWNER: Statement =
-    Statement::both("INSERT INTO owners (owner_id, name, created_at) VALUES ($1, $2, $3)");
-const FIRST_OWNER: Statement =
-    Statement::both("SELECT owner_id FROM owners ORDER BY created_at, owner_id LIMIT 1");
+const INSERT_OWNER: Statement = Statement::both("INSERT INTO owners (owner_id, name, created_at) VALUES ($1, $2, $3)");
+const FIRST_OWNER: Statement = Statement::both("SELECT owner_id FROM owners ORDER BY created_at, owner_id LIMIT 1");
 const INSERT_DATA_KEY: Statement = Statement::both(
     "INSERT INTO data_keys (owner_id, version, wrapped) VALUES ($1, $2, $3) ON CONFLICT (owner_id, version) DO NOTHING",
 );

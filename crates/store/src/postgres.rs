@@ -10,6 +10,7 @@ use chatward_types::{Error, Result, Secret};
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection};
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Longest run of a statement, in PostgreSQL's own words; beyond it the server cancels.
@@ -33,7 +34,7 @@ const STANDING: &str = "SELECT r.rolsuper, r.rolbypassrls,
 pub(crate) struct Postgres {
     pub(crate) app: PgPool,
     pub(crate) admin: PgPool,
-    migrate: PgConnectOptions,
+    migrate: Arc<PgConnectOptions>,
     /// Development: the application's login works in all three roles.
     pub(crate) one_login: bool,
 }
@@ -59,7 +60,7 @@ pub(crate) async fn open(config: &StoreConfig) -> Result<Postgres> {
     Ok(Postgres {
         app: pool(config.pool_size, config.acquire_deadline, SET_APP_ROLE, app),
         admin: pool(2, config.acquire_deadline, SET_ADMIN_ROLE, admin),
-        migrate,
+        migrate: Arc::new(migrate),
         one_login: config.allow_set_role,
     })
 }
@@ -70,16 +71,16 @@ impl Postgres {
         PgPoolOptions::new()
             .max_connections(1)
             .acquire_timeout(MIGRATION_CONNECT_DEADLINE)
-            .connect_lazy_with(
-                self.migrate.clone().options([("statement_timeout", "0"), ("lock_timeout", "60s")]),
-            )
+            .connect_lazy_with(PgConnectOptions::clone(&self.migrate).options([("statement_timeout", "0"), ("lock_timeout", "60s")]))
     }
 }
 
 fn options(url: &Secret<String>) -> Result<PgConnectOptions> {
     let options = PgConnectOptions::from_str(url.expose())
         // The parser's message may repeat parts of the URL, and a password is in it.
-        .map_err(|_| Error::invalid("database.url: not a PostgreSQL URL of the form postgres://user:password@host/database"))?;
+        .map_err(|_| {
+            Error::invalid("database.url: not a PostgreSQL URL of the form postgres://user:password@host/database")
+        })?;
     Ok(options
         .application_name("chatward")
         .options([
@@ -117,8 +118,7 @@ fn pool(size: u32, acquire_deadline: Duration, role: &'static str, options: PgCo
 
 /// A pooler or a role's settings may have overruled the connection's options: better no connection than a lossy one.
 async fn durable(connection: &mut PgConnection) -> sqlx::Result<()> {
-    let durability: String =
-        sqlx::query_scalar(crate::engine_sql::DURABILITY.postgres).fetch_one(connection).await?;
+    let durability: String = sqlx::query_scalar(crate::engine_sql::DURABILITY.postgres).fetch_one(connection).await?;
     if durability == "on" {
         return Ok(());
     }

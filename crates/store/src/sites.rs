@@ -38,15 +38,9 @@ const FIND_SITE_KEY: Statement =
     Statement::both("SELECT owner_id, site_id FROM site_directory WHERE publishable_key = $1");
 
 // Everything of a site, leaves first: a cascade would look up each page's chunks one by one.
-const REMOVE_CHUNKS: Statement = Statement::both(
-    "DELETE FROM chunks WHERE owner_id = $1 AND site_id = $2",
-);
-const REMOVE_SEGMENTS: Statement = Statement::both(
-    "DELETE FROM index_segments WHERE owner_id = $1 AND site_id = $2",
-);
-const REMOVE_PAGES: Statement = Statement::both(
-    "DELETE FROM pages WHERE owner_id = $1 AND site_id = $2",
-);
+const REMOVE_CHUNKS: Statement = Statement::both("DELETE FROM chunks WHERE owner_id = $1 AND site_id = $2");
+const REMOVE_SEGMENTS: Statement = Statement::both("DELETE FROM index_segments WHERE owner_id = $1 AND site_id = $2");
+const REMOVE_PAGES: Statement = Statement::both("DELETE FROM pages WHERE owner_id = $1 AND site_id = $2");
 const REMOVE_FEEDBACK: Statement = Statement::both(
     "DELETE FROM feedback WHERE owner_id = $1 AND conversation_id IN
        (SELECT id FROM conversations WHERE owner_id = $1 AND site_id = $2)",
@@ -55,21 +49,12 @@ const REMOVE_MESSAGES: Statement = Statement::both(
     "DELETE FROM messages WHERE owner_id = $1 AND conversation_id IN
        (SELECT id FROM conversations WHERE owner_id = $1 AND site_id = $2)",
 );
-const REMOVE_SESSIONS: Statement = Statement::both(
-    "DELETE FROM sessions WHERE owner_id = $1 AND site_id = $2",
-);
-const REMOVE_CONVERSATIONS: Statement = Statement::both(
-    "DELETE FROM conversations WHERE owner_id = $1 AND site_id = $2",
-);
-const REMOVE_USAGE: Statement = Statement::both(
-    "DELETE FROM usage WHERE owner_id = $1 AND site_id = $2",
-);
-const REMOVE_DIRECTORY: Statement = Statement::both(
-    "DELETE FROM site_directory WHERE owner_id = $1 AND site_id = $2",
-);
-const REMOVE_SITE: Statement = Statement::both(
-    "DELETE FROM sites WHERE owner_id = $1 AND id = $2",
-);
+const REMOVE_SESSIONS: Statement = Statement::both("DELETE FROM sessions WHERE owner_id = $1 AND site_id = $2");
+const REMOVE_CONVERSATIONS: Statement =
+    Statement::both("DELETE FROM conversations WHERE owner_id = $1 AND site_id = $2");
+const REMOVE_USAGE: Statement = Statement::both("DELETE FROM usage WHERE owner_id = $1 AND site_id = $2");
+const REMOVE_DIRECTORY: Statement = Statement::both("DELETE FROM site_directory WHERE owner_id = $1 AND site_id = $2");
+const REMOVE_SITE: Statement = Statement::both("DELETE FROM sites WHERE owner_id = $1 AND id = $2");
 
 /// A site to be added.
 #[derive(Debug, Clone)]
@@ -135,7 +120,15 @@ impl Store {
         let id = site.id.to_string();
         let mut tx = self.write(scope).await?;
         execute!(
-            tx, INSERT_SITE, owner, &id, &site.publishable_key, &site.url, &site.name, &origins, &site.settings,
+            tx,
+            INSERT_SITE,
+            owner,
+            &id,
+            &site.publishable_key,
+            &site.url,
+            &site.name,
+            &origins,
+            &site.settings,
             site.created_at,
         )?;
         execute!(tx, INSERT_DIRECTORY, &site.publishable_key, owner, &id)?;
@@ -189,7 +182,16 @@ impl Store {
         let updated_at = now.max(site.updated_at + 1);
         let mut tx = self.write(scope).await?;
         let updated = execute!(
-            tx, UPDATE_SITE, owner, &id, &site.url, &site.name, &origins, &site.settings, updated_at, site.updated_at,
+            tx,
+            UPDATE_SITE,
+            owner,
+            &id,
+            &site.url,
+            &site.name,
+            &origins,
+            &site.settings,
+            updated_at,
+            site.updated_at,
         )?;
         let Some(stored) = first!(SiteRow, tx, GET_SITE, owner, &id)? else {
             return Err(Error::not_found());

@@ -200,8 +200,12 @@ macro_rules! row {
 pub(crate) use row;
 
 macro_rules! column {
-    ($field:ident) => { stringify!($field) };
-    ($field:ident = $column:literal) => { $column };
+    ($field:ident) => {
+        stringify!($field)
+    };
+    ($field:ident = $column:literal) => {
+        $column
+    };
 }
 pub(crate) use column;
 

@@ -4,6 +4,8 @@
 //! kills it without warning and opens the file again. That the disk was asked to keep each commit is asserted by setting,
 //! since a killed process leaves the operating system's cache alive.
 
+#![expect(clippy::expect_used, reason = "a test fails by panicking, also in what its tests share")]
+
 use chatward_store::{HotRow, MessageRow, MessageState, NewSite, Role, SessionRow, Store, StoreConfig};
 use chatward_testkit::{FakeClock, FakeEntropy};
 use chatward_types::{Clock, ConversationId, MessageId, OwnerId, Scope, SessionId, SiteId, SystemClock};

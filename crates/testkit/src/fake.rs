@@ -42,7 +42,8 @@ impl Entropy for FakeEntropy {
     fn fill(&self, buffer: &mut [u8]) -> Result<()> {
         for chunk in buffer.chunks_mut(8) {
             // splitmix64
-            let mut word = self.0.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::SeqCst).wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let mut word =
+                self.0.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::SeqCst).wrapping_add(0x9e37_79b9_7f4a_7c15);
             word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
             word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
             word ^= word >> 31;

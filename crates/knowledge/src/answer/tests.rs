@@ -4,6 +4,7 @@ use super::*;
 use crate::index::{Index, IndexBuilder};
 use crate::sentence::sentences;
 use proptest::prelude::*;
+use std::sync::LazyLock;
 
 /// (title, heading, text)
 const SHOP: [(&str, &str, &str); 22] = [
@@ -115,8 +116,9 @@ const SHOP: [(&str, &str, &str); 22] = [
     ),
 ];
 
-fn shop() -> Index {
-    open(Language::English, &SHOP)
+fn shop() -> &'static Index {
+    static INDEX: LazyLock<Index> = LazyLock::new(|| open(Language::English, &SHOP));
+    &INDEX
 }
 
 fn open(language: Language, site: &[(&str, &str, &str)]) -> Index {
@@ -180,7 +182,7 @@ fn the_shop_answers_what_it_knows() {
         ("whats the price of the wool throw", "$139.00"),
         ("Shiping to Canda price", "$14.90"),
     ] {
-        let answer = ask(&index, &SHOP, question);
+        let answer = ask(index, &SHOP, question);
         if !answer.text().contains(expected) {
             wrong.push(format!("{question} -> {}", answer.text()));
         }
@@ -210,7 +212,7 @@ fn the_shop_does_not_invent() {
         "who are you",
         "asdf qwer zxcv",
     ] {
-        let answer = ask(&index, &SHOP, question);
+        let answer = ask(index, &SHOP, question);
         if answer.text() != "That is not on this site." {
             wrong.push(format!("{question} -> {}", answer.text()));
         }
@@ -221,7 +223,7 @@ fn the_shop_does_not_invent() {
 #[test]
 fn the_answer_to_canada_is_short_and_cites_the_right_page() {
     let index = shop();
-    let answer = ask(&index, &SHOP, "What does shipping to Canada cost?");
+    let answer = ask(index, &SHOP, "What does shipping to Canada cost?");
     assert!(answer.text().starts_with("Shipping to Canada costs $14.90"), "{}", answer.text());
     assert!(answer.text().len() < 400, "{}", answer.text());
     let first = index.search("What does shipping to Canada cost?", 1)[0];
@@ -308,6 +310,6 @@ proptest! {
         let hits = index.search(&question, 10);
         prop_assert!(hits.windows(2).all(|pair| pair[0].score >= pair[1].score));
         prop_assert!(hits.iter().all(|hit| (0.0..=1.001).contains(&hit.coverage) && hit.score.is_finite()));
-        let _ = ask(&index, &SHOP, &question);
+        let _ = ask(index, &SHOP, &question);
     }
 }

@@ -4,6 +4,7 @@
 //! Never does: storing, indexing, or fetching by any other way than `chatward-egress` with the reach it was given.
 
 mod address;
+mod begin;
 mod frontier;
 mod reason;
 mod repeated;

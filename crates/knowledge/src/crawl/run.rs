@@ -9,15 +9,14 @@ use super::frontier::{Admission, Frontier, Target};
 use super::reason::SkipReason;
 use super::repeated::Repeated;
 use super::robots::Robots;
-use super::sitemap::read_sitemap;
 use super::visit::{Read, Shared, Visited, visit};
 use super::{CrawlEnd, CrawlEvent, CrawlReport, CrawlRequest, MAX_CRAWL_DELAY, MAX_LISTED_SKIPS, Progress};
 use crate::language::Language;
-use chatward_egress::{Egress, Fetch, FetchFailure, Fetched};
+use chatward_egress::{Egress, Fetch, Fetched};
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -25,9 +24,6 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-const MAX_ROBOTS_BYTES: usize = 2 << 20;
-const MAX_SITEMAP_BYTES: usize = 10 << 20;
-const MAX_SITEMAPS: usize = 12;
 /// Fetches for each page that may be kept, so that a site of nothing but errors ends as well.
 const TRIES_PER_PAGE: usize = 4;
 const MORE_TRIES: usize = 100;
@@ -88,25 +84,25 @@ pub async fn crawl(
     report
 }
 
-struct Crawl {
-    shared: Arc<Shared>,
-    scope: Scope,
-    robots: Robots,
-    frontier: Frontier,
+pub(super) struct Crawl {
+    pub(super) shared: Arc<Shared>,
+    pub(super) scope: Scope,
+    pub(super) robots: Robots,
+    pub(super) frontier: Frontier,
     /// Fingerprint of the text of each kept page, and where it stands.
     contents: HashMap<u64, Url>,
     /// Keys of kept pages.
     kept: HashSet<u64>,
     languages: Vec<Language>,
     done: usize,
-    tries: usize,
+    pub(super) tries: usize,
     chunks: usize,
-    bytes: usize,
+    pub(super) bytes: usize,
     skipped: usize,
     left: usize,
     outages: usize,
-    delay: Duration,
-    concurrency: usize,
+    pub(super) delay: Duration,
+    pub(super) concurrency: usize,
     next_at: Instant,
     deadline: Instant,
     events: mpsc::Sender<CrawlEvent>,
@@ -114,7 +110,7 @@ struct Crawl {
 }
 
 /// `Err` is the reason to end.
-type Step<T = ()> = Result<T, CrawlEnd>;
+pub(super) type Step<T = ()> = Result<T, CrawlEnd>;
 
 impl Crawl {
     async fn run(&mut self, start: Url) -> Step {
@@ -122,133 +118,6 @@ impl Crawl {
         let reached = self.start_page(start).await?;
         self.follow_sitemaps(&reached).await?;
         self.breadth_first().await
-    }
-
-    /// robots.txt of the start page's origin, and whether the start page is allowed.
-    async fn open(&mut self, start: Url) -> Step<Target> {
-        let start = self.scope.admit(&start).unwrap_or(start);
-        let target = Target { url: start, depth: 0 };
-        self.frontier.note(&target.url);
-        match self.read_robots().await? {
-            Ok(robots) => self.adopt(robots),
-            Err(reason) => return self.fail_start(target.url, reason).await,
-        }
-        if self.robots.refuses_all() {
-            return self.fail_start(target.url, SkipReason::RobotsUnavailable).await;
-        }
-        if !self.robots.allows(&target.url) {
-            return self.fail_start(target.url, SkipReason::Robots).await;
-        }
-        Ok(target)
-    }
-
-    async fn start_page(&mut self, start: Target) -> Step<Url> {
-        let asked = start.url.clone();
-        self.tries += 1;
-        let at = self.slot();
-        let visiting = visit(Arc::clone(&self.shared), start, at, None);
-        let visited = self.guarded(visiting).await?;
-        let landed = match &visited.outcome {
-            Ok(read) => read.page.url.clone(),
-            Err(reason) => {
-                self.bytes += visited.bytes;
-                let reason = reason.clone();
-                return self.fail_start(asked, reason).await;
-            }
-        };
-        if !self.scope.contains(&landed) {
-            let Some(scope) = self.scope.moved_to(&landed) else {
-                return self.fail_start(asked, SkipReason::OffSite(Box::new(landed))).await;
-            };
-            self.scope = scope;
-            match self.read_robots().await? {
-                Ok(robots) => self.adopt(robots),
-                Err(reason) => return self.fail_start(landed, reason).await,
-            }
-            if self.robots.refuses_all() || !self.robots.allows(&landed) {
-                return self.fail_start(landed, SkipReason::Robots).await;
-            }
-        }
-        self.handle(visited).await?;
-        Ok(landed)
-    }
-
-    async fn fail_start<T>(&mut self, url: Url, reason: SkipReason) -> Step<T> {
-        self.skip(url, reason).await?;
-        self.progress(0).await?;
-        Err(CrawlEnd::StartFailed)
-    }
-
-    /// `Err` inside when the server cannot be reached at all.
-    async fn read_robots(&mut self) -> Step<Result<Robots, SkipReason>> {
-        let url = match self.scope.site().join("/robots.txt") {
-            Ok(url) => url,
-            Err(_) => return Ok(Ok(Robots::allow_all())),
-        };
-        let agent = self.shared.request.user_agent.clone();
-        Ok(match self.fetch(url, MAX_ROBOTS_BYTES, false).await? {
-            Ok(fetched) => Ok(Robots::of_status(fetched.status, &fetched.body, &agent)),
-            Err(error) => match error.failure() {
-                // By the standard, redirects without end count as "there is none".
-                FetchFailure::RedirectLoop => Ok(Robots::allow_all()),
-                FetchFailure::Dns
-                | FetchFailure::Connect
-                | FetchFailure::Tls
-                | FetchFailure::Protocol
-                | FetchFailure::Timeout => Err(SkipReason::from(&error)),
-                FetchFailure::Refused(_) if self.tries == 0 => Err(SkipReason::from(&error)),
-                _ => Ok(Robots::refuse_all()),
-            },
-        })
-    }
-
-    fn adopt(&mut self, robots: Robots) {
-        if let Some(asked) = robots.delay() {
-            self.delay = self.delay.max(asked.min(MAX_CRAWL_DELAY));
-            self.concurrency = 1;
-        }
-        self.robots = robots;
-    }
-
-    async fn follow_sitemaps(&mut self, start: &Url) -> Step {
-        let named: Vec<String> = self.robots.sitemaps().to_vec();
-        let mut waiting: VecDeque<Url> = named
-            .iter()
-            .map(String::as_str)
-            .chain(["/sitemap.xml"])
-            .filter_map(|address| start.join(address).ok())
-            .filter_map(|address| self.scope.admit(&address))
-            .collect();
-        let mut read = HashSet::new();
-        while let Some(url) = waiting.pop_front() {
-            if read.len() >= MAX_SITEMAPS || self.bytes >= self.shared.request.limits.total_bytes {
-                break;
-            }
-            if !self.robots.allows(&url) || !read.insert(key(&url)) {
-                continue;
-            }
-            let Ok(fetched) = self.fetch(url.clone(), MAX_SITEMAP_BYTES, true).await? else {
-                continue;
-            };
-            self.bytes += fetched.body.len();
-            if fetched.status != 200 {
-                continue;
-            }
-            let body = fetched.body;
-            let parsing = tokio::task::spawn_blocking(move || read_sitemap(&body));
-            let Ok(sitemap) = self.guarded(parsing).await? else {
-                continue;
-            };
-            for address in &sitemap.pages {
-                if let Ok(page) = url.join(address) {
-                    self.consider(&page, 1).await?;
-                }
-            }
-            let further = sitemap.sitemaps.iter().filter_map(|address| url.join(address).ok());
-            let further = further.filter_map(|address| self.scope.admit(&address));
-            waiting.extend(further.take(MAX_SITEMAPS));
-        }
-        Ok(())
     }
 
     async fn breadth_first(&mut self) -> Step {
@@ -298,7 +167,7 @@ impl Crawl {
         (self.bytes.saturating_add(reserved) >= limits.total_bytes).then_some(CrawlEnd::ByteBudget)
     }
 
-    async fn handle(&mut self, visited: Visited) -> Step {
+    pub(super) async fn handle(&mut self, visited: Visited) -> Step {
         self.bytes += visited.bytes;
         let Target { url, depth } = visited.target;
         let read = match visited.outcome {
@@ -368,7 +237,7 @@ impl Crawl {
     }
 
     /// Takes an address into the queue; true if it now waits there.
-    async fn consider(&mut self, url: &Url, depth: usize) -> Step<bool> {
+    pub(super) async fn consider(&mut self, url: &Url, depth: usize) -> Step<bool> {
         match self.frontier.admit(&self.scope, url, depth) {
             Admission::Queued => return Ok(true),
             Admission::Ignored => {}
@@ -378,7 +247,7 @@ impl Crawl {
         Ok(false)
     }
 
-    async fn skip(&mut self, url: Url, reason: SkipReason) -> Step {
+    pub(super) async fn skip(&mut self, url: Url, reason: SkipReason) -> Step {
         self.done += 1;
         self.skipped += 1;
         if self.skipped > MAX_LISTED_SKIPS {
@@ -387,7 +256,7 @@ impl Crawl {
         self.send(CrawlEvent::Skipped { url, reason }).await
     }
 
-    async fn progress(&mut self, running: usize) -> Step {
+    pub(super) async fn progress(&mut self, running: usize) -> Step {
         let progress = Progress { done: self.done, queued: self.frontier.len() + running, chunks: self.chunks };
         self.send(CrawlEvent::Progress(progress)).await
     }
@@ -397,7 +266,7 @@ impl Crawl {
         sent.map_err(|_| CrawlEnd::Cancelled)
     }
 
-    async fn fetch(
+    pub(super) async fn fetch(
         &mut self,
         url: Url,
         max_bytes: usize,
@@ -412,19 +281,20 @@ impl Crawl {
             deadline: self.shared.request.limits.fetch_time,
             user_agent: Some(self.shared.request.user_agent.clone()),
         };
-        sleep_until(self.slot()).await;
+        let at = self.slot();
+        self.guarded(sleep_until(at)).await?;
         self.guarded(self.shared.egress.fetch(fetch)).await
     }
 
     /// The time of the next fetch.
-    fn slot(&mut self) -> Instant {
+    pub(super) fn slot(&mut self) -> Instant {
         let at = self.next_at.max(Instant::now());
         self.next_at = at + self.delay;
         at
     }
 
     /// Waits, but no longer than the crawl may.
-    async fn guarded<T>(&self, waiting: impl Future<Output = T>) -> Step<T> {
+    pub(super) async fn guarded<T>(&self, waiting: impl Future<Output = T>) -> Step<T> {
         tokio::select! {
             biased;
             () = self.cancel.cancelled() => Err(CrawlEnd::Cancelled),

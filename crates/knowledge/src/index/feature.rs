@@ -4,6 +4,7 @@
 //! and a short list of words that visitors and shops use for the same thing, in en, de, fr and es.
 //! Never does: general synonymy; embeddings will do that where an owner turns them on.
 
+use crate::fingerprint::WordHash;
 use crate::language::Language;
 use crate::words::Analyser;
 use std::collections::{HashMap, HashSet};
@@ -217,10 +218,10 @@ const ALIKE: [(Language, &str); 40] = [
 #[derive(Debug)]
 pub(crate) struct Vocabulary {
     analyser: Analyser,
-    asks: HashMap<Box<str>, Feature>,
-    general: HashSet<Box<str>>,
+    asks: HashMap<Box<str>, Feature, WordHash>,
+    general: HashSet<Box<str>, WordHash>,
     /// A term to the lines of [`ALIKE`] that it stands in.
-    groups: HashMap<Box<str>, Vec<u8>>,
+    groups: HashMap<Box<str>, Vec<u8>, WordHash>,
     lines: Vec<Vec<Box<str>>>,
 }
 
@@ -233,7 +234,7 @@ impl Vocabulary {
             terms.dedup();
             terms
         };
-        let mut asks = HashMap::new();
+        let mut asks = HashMap::default();
         for (table, feature) in [(&TIME, Feature::Time), (&MONEY, Feature::Money)] {
             for (_, words) in table.iter().filter(|(of, _)| *of == language) {
                 asks.extend(terms_of(words).into_iter().map(|term| (term, feature)));
@@ -241,7 +242,7 @@ impl Vocabulary {
         }
         let general = GENERAL.iter().filter(|(of, _)| *of == language);
         let general = general.flat_map(|(_, words)| terms_of(words)).collect();
-        let mut groups: HashMap<Box<str>, Vec<u8>> = HashMap::new();
+        let mut groups: HashMap<Box<str>, Vec<u8>, WordHash> = HashMap::default();
         let mut lines = Vec::new();
         for (_, words) in ALIKE.iter().filter(|(of, _)| *of == language) {
             let terms = terms_of(words);

@@ -207,3 +207,6 @@ impl fmt::Debug for Index {
 fn rarity(units: f32, containing: f32) -> f32 {
     (1.0 + (units - containing + 0.5).max(0.0) / (containing + 0.5)).ln()
 }
+
+#[cfg(test)]
+mod tests;

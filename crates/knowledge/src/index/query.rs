@@ -110,7 +110,7 @@ impl Index {
             }
         }
         let meaning = words.iter().filter(|word| word.weight > 0.0);
-        let initials = Initials::of(meaning.flat_map(|word| &word.forms).map(|form| &*form.term));
+        let initials = Initials::of(self.language(), meaning.flat_map(|word| &word.forms).map(|form| &*form.term));
         Query { vocabulary: Arc::clone(&self.vocabulary), words, initials }
     }
 

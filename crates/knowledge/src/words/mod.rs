@@ -174,8 +174,9 @@ impl fmt::Debug for Analyser {
     }
 }
 
-/// The first two bytes of wanted terms. Stemming and folding leave ASCII beginnings alone (three English exceptions,
-/// dying, lying and tying, aside), so most words of a text can be passed over unstemmed.
+/// The first letters of wanted terms, so that most words of a text can be passed over unstemmed. Stemming and folding
+/// leave ASCII beginnings alone: two letters always (three English exceptions, dying, lying and tying, aside), and a third
+/// in the languages of [`keeps_three`] but for i and y (cry becomes cri, using becomes use).
 #[derive(Debug)]
 pub(crate) enum Initials {
     /// All words.
@@ -184,61 +185,88 @@ pub(crate) enum Initials {
     Of {
         /// A bit for each first byte, which turns most words away.
         first: u128,
-        pairs: Vec<[u8; 2]>,
+        starts: Vec<[u8; 3]>,
     },
 }
 
 impl Initials {
-    /// The beginnings of `terms`.
-    pub(crate) fn of<'a>(terms: impl Iterator<Item = &'a str>) -> Self {
+    /// The beginnings of `terms`, which are stemmed.
+    pub(crate) fn of<'a>(language: Language, terms: impl Iterator<Item = &'a str>) -> Self {
         let mut first = 0_u128;
-        let mut pairs = Vec::new();
+        let mut starts = Vec::new();
         for term in terms {
-            let pair = Self::pair(term.as_bytes());
-            if !pair.iter().all(u8::is_ascii) {
+            let mut start = Self::start(term.as_bytes());
+            if !start.iter().all(u8::is_ascii) {
                 return Self::Any;
             }
-            if !pairs.contains(&pair) {
-                first |= 1 << pair[0];
-                pairs.push(pair);
+            if !keeps_three(language) {
+                start[2] = 0;
+            }
+            if !starts.contains(&start) {
+                first |= 1 << start[0];
+                starts.push(start);
             }
         }
-        Self::Of { first, pairs }
+        Self::Of { first, starts }
     }
 
-    fn pair(word: &[u8]) -> [u8; 2] {
-        [0, 1].map(|at| word.get(at).copied().unwrap_or(0).to_ascii_lowercase())
+    fn start(word: &[u8]) -> [u8; 3] {
+        [0, 1, 2].map(|at| word.get(at).copied().unwrap_or(0).to_ascii_lowercase())
     }
 
     fn allow(&self, word: &[u8]) -> bool {
         match self {
             Self::Any => true,
-            Self::Of { pairs, .. } => {
-                let pair = Self::pair(word);
-                !pair.iter().all(u8::is_ascii) || pairs.contains(&pair)
+            Self::Of { first, starts } => {
+                let word = Self::start(word);
+                !word[0].is_ascii() || (first & (1 << word[0]) != 0 && starts.iter().any(|start| begins(start, word)))
             }
         }
     }
 
     /// Whether any word of an ASCII text begins so, hyphens and apostrophes taken for boundaries.
     fn occur_in(&self, text: &[u8]) -> bool {
-        let Self::Of { first, pairs } = self else { return true };
+        let Self::Of { first, starts } = self else { return true };
         let mut inside = false;
         text.iter().enumerate().any(|(at, byte)| {
-            let begins = byte.is_ascii_alphanumeric() && !inside;
+            let new = byte.is_ascii_alphanumeric() && !inside;
             inside = byte.is_ascii_alphanumeric();
-            let byte = byte.to_ascii_lowercase();
-            // A single letter may continue behind a hyphen (e-mail), so then only its first byte can be compared.
-            begins
-                && first & (1 << byte) != 0
-                && pairs.iter().any(|pair| {
-                    pair[0] == byte
-                        && text
-                            .get(at + 1)
-                            .is_none_or(|next| !next.is_ascii_alphanumeric() || pair[1] == next.to_ascii_lowercase())
-                })
+            new && first & (1 << byte.to_ascii_lowercase()) != 0 && {
+                let word = Self::start(&text[at..]);
+                starts.iter().any(|start| begins(start, word))
+            }
         })
     }
+}
+
+/// Compares letter by letter until one of the two says nothing: a sign that may go from the word, a letter beyond ASCII,
+/// the end of a short term.
+fn begins(start: &[u8; 3], word: [u8; 3]) -> bool {
+    for (at, (wanted, letter)) in start.iter().zip(word).enumerate() {
+        if *wanted == 0 || !letter.is_ascii_alphanumeric() {
+            return true;
+        }
+        if at == 2 && matches!(letter, b'i' | b'y') {
+            return true;
+        }
+        if *wanted != letter {
+            return false;
+        }
+    }
+    true
+}
+
+fn keeps_three(language: Language) -> bool {
+    matches!(
+        language,
+        Language::English
+            | Language::German
+            | Language::French
+            | Language::Spanish
+            | Language::Italian
+            | Language::Portuguese
+            | Language::Dutch
+    )
 }
 
 fn is_apostrophe(character: char) -> bool {
@@ -316,7 +344,7 @@ mod tests {
             let mut all = 0;
             analyser.terms(&text, |term| all += usize::from(term.text == wanted));
             let mut selected = 0;
-            let initials = Initials::of([wanted.as_str()].into_iter());
+            let initials = Initials::of(Language::English, [wanted.as_str()].into_iter());
             analyser.select(&text, &initials, &mut |term| selected += usize::from(term.text == wanted));
             prop_assert_eq!(all, selected);
         }

@@ -5,11 +5,12 @@
 //! Never does: removing them from the index. They count little when ranking and nothing when deciding whether a site
 //! answers a question.
 
+use crate::fingerprint::WordHash;
 use crate::language::Language;
 use std::collections::HashSet;
 use std::sync::OnceLock;
 
-pub(super) type StopWords = HashSet<&'static str>;
+pub(super) type StopWords = HashSet<&'static str, WordHash>;
 
 const ENGLISH: &str = "a an the and or but nor not no so as if then than too very just also only own same such \
  i me my mine we us our ours you your yours u ur he him his she her hers it its they them their theirs \

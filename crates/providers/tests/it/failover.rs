@@ -49,6 +49,10 @@ async fn a_stream_that_breaks_before_its_first_piece_fails_over() {
         (Reply::Cut(Vec::new()), "truncated"),
         (Reply::HugeLine(70_000), "too_large"),
         (Reply::Raw(owned(["data: nonsense\n\n"])), "malformed"),
+        (
+            Reply::Raw(owned(["data: {\"choices\":[{\"delta\":{\"content\":\"x\"}}]}\n\ndata: nonsense\n\n"])),
+            "malformed",
+        ),
         (Reply::Raw(owned(["data: {\"error\":{\"message\":\"overloaded\"}}\n\n"])), "upstream"),
         (Reply::Raw(owned([": ping\n\n", "data: [DONE]\n\n"])), "empty"),
     ] {

@@ -4,8 +4,9 @@ use crate::app::App;
 use crate::error::{ApiError, ApiResult};
 use axum::Json;
 use axum::extract::State;
-use chatward_types::{Error, Kind};
+use chatward_types::{BoxedSource, Error, Kind, SECOND};
 use serde::Serialize;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use utoipa::ToSchema;
 
@@ -40,9 +41,30 @@ pub async fn get_readiness(State(app): State<App>) -> ApiResult<Json<Health>> {
             "This server is stopping. Try again; another one will answer.",
         )));
     }
-    match tokio::time::timeout(PATIENCE, app.store.check()).await {
-        Ok(Ok(())) => Ok(Json(Health { status: "ok" })),
-        Ok(Err(error)) => Err(Error::unavailable(error).into()),
-        Err(elapsed) => Err(Error::unavailable(elapsed).into()),
+    if is_ready(&app).await? { Ok(Json(Health { status: "ok" })) } else { Err(unready("another probe is asking").into()) }
+}
+
+/// Asks the store at most once a second, and one probe at a time: anybody may call this, and it must cost nothing.
+async fn is_ready(app: &App) -> Result<bool, Error> {
+    let fresh = || app.clock.now().saturating_sub(app.ready_at.load(Ordering::Relaxed)) < SECOND;
+    if fresh() {
+        return Ok(true);
     }
+    let asking = tokio::time::timeout(PATIENCE, app.probing.acquire()).await;
+    let Ok(Ok(_place)) = asking else { return Ok(false) };
+    if fresh() {
+        return Ok(true);
+    }
+    match tokio::time::timeout(PATIENCE, app.store.check()).await {
+        Ok(Ok(())) => {
+            app.ready_at.store(app.clock.now(), Ordering::Relaxed);
+            Ok(true)
+        }
+        Ok(Err(error)) => Err(unready(error)),
+        Err(elapsed) => Err(unready(elapsed)),
+    }
+}
+
+fn unready(source: impl Into<BoxedSource>) -> Error {
+    Error::unavailable(source)
 }

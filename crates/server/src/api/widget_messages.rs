@@ -4,6 +4,7 @@ use crate::app::App;
 use crate::client::Client;
 use crate::error::{self, ApiResult};
 use crate::json::Json;
+use crate::limits::LoadGuard;
 use crate::middleware::guard::refuse_session;
 use crate::ops::answers::Progress;
 use crate::ops::chat::{self, Citation};
@@ -84,7 +85,7 @@ pub async fn create_message(
     let delivery = if streamed { Delivery::Streamed } else { Delivery::Whole };
     let request_id = Arc::clone(&client.request_id);
     let progress = chat::ask(&app, site, live, question, delivery, client).await?;
-    if streamed { Ok(stream_answer(progress, request_id)) } else { whole_answer(progress).await }
+    if streamed { Ok(stream_answer(progress, request_id, app.load.enter())) } else { whole_answer(progress).await }
 }
 
 fn wants_stream(headers: &HeaderMap) -> bool {
@@ -110,16 +111,17 @@ async fn whole_answer(mut progress: Receiver<Progress>) -> ApiResult<Response> {
     Err(Error::internal("an answer ended without its end").into())
 }
 
-fn stream_answer(progress: Receiver<Progress>, request_id: Arc<str>) -> Response {
-    let events = stream::unfold(Some((progress, request_id)), |state| async move {
-        let (mut progress, request_id) = state?;
+/// The request counts as running (`in_flight`) until the stream has ended or the client has left.
+fn stream_answer(progress: Receiver<Progress>, request_id: Arc<str>, in_flight: LoadGuard) -> Response {
+    let events = stream::unfold(Some((progress, request_id, in_flight)), |state| async move {
+        let (mut progress, request_id, in_flight) = state?;
         let chunk = match tokio::time::timeout(HEARTBEAT, progress.recv()).await {
             Err(_) => Some((Bytes::from_static(b": still here\n\n"), false)),
             Ok(None) => None,
             Ok(Some(first)) => Some(encode_ready(first, &mut progress, &request_id)),
         };
         let (bytes, is_last) = chunk?;
-        let next = (!is_last).then_some((progress, request_id));
+        let next = (!is_last).then_some((progress, request_id, in_flight));
         Some((Ok::<_, Infallible>(bytes), next))
     });
     (

@@ -107,13 +107,10 @@ pub async fn create_session(
     Extension(FromOrigin(origin)): Extension<FromOrigin>,
     Json(body): Json<CreateSession>,
 ) -> ApiResult<(StatusCode, axum::Json<SessionCreated>)> {
-    let Some(site) = sites::by_key(&app, &body.site).await? else {
-        app.event(EventName::ApiKeyValidation, Severity::Warning, Outcome::Refused)
-            .of(&client)
-            .detail("unknown publishable key")
-            .emit();
+    let Some(site) = sites::by_key(&app, &body.site, &client).await? else {
         return Err(no_such_site());
     };
+    app.event(EventName::ApiKeyValidation, Severity::Info, Outcome::Success).of(&client).site(site.id).emit();
     let origin = match &origin {
         Origin::Named(origin) if site.has_origin(origin) || app.origins.is_ours(origin) => origin,
         _ => return Err(cors::refuse(&app, &client).into()),
@@ -184,6 +181,10 @@ pub async fn delete_session(
     Extension(client): Extension<Client>,
     Extension(visitor): Extension<Arc<Visitor>>,
 ) -> ApiResult<StatusCode> {
+    // Whoever may not use the session from here may not end it either.
+    if sessions::find(&app, &visitor, &client).await?.is_none() {
+        return Err(refuse_session(&app, &client).into());
+    }
     match sessions::end(&app, &visitor, &client).await? {
         Some(_) => Ok(StatusCode::NO_CONTENT),
         None => Err(refuse_session(&app, &client).into()),

@@ -83,12 +83,20 @@ impl Running {
         format!("http://{}", self.address)
     }
 
-    /// Refuses new work, lets streams end within the limit, and closes everything.
+    /// Refuses new work, lets streams end within the limit, tells those that do not, and closes everything.
     pub(super) async fn stop(self) {
         self.app.stopping.cancel();
+        let halt = self.app.halt.clone();
+        // Before the connections are cut at the deadline, open answers end with an event that says so.
+        let last_words = self.app.config.server.drain_deadline.mul_f32(0.8);
+        let telling = tokio::spawn(async move {
+            tokio::time::sleep(last_words).await;
+            halt.cancel();
+        });
         for listener in self.listeners {
             let _ = listener.await;
         }
+        telling.abort();
         let _ = self.jobs.await;
         self.app.stop().await;
     }

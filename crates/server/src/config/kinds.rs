@@ -129,13 +129,13 @@ pub(super) fn web_address() -> Simple<Url> {
     }
 }
 
-/// An origin exactly as browsers send it: scheme, host, port. `*` is read here and judged by the rules.
+/// An origin exactly as browsers send it: scheme, host, port; never a wildcard.
 pub(super) fn origin() -> Simple<String> {
     Simple {
         expects: "an origin such as \"https://www.example.com\"".into(),
         read: Box::new(|text| {
-            if text == "*" {
-                return Ok(text.to_owned());
+            if text.contains('*') {
+                return wrong("holds a wildcard", "list each origin, such as \"https://www.example.com\"");
             }
             let fix = "write one such as \"https://www.example.com\", without a path";
             let Ok(url) = Url::parse(text) else {
@@ -146,7 +146,7 @@ pub(super) fn origin() -> Simple<String> {
                 && url.fragment().is_none()
                 && url.username().is_empty()
                 && url.password().is_none();
-            if !matches!(url.scheme(), "http" | "https") || !bare || text.contains('*') {
+            if !matches!(url.scheme(), "http" | "https") || !bare {
                 return wrong("is not an origin", fix);
             }
             Ok(url.origin().ascii_serialization())
@@ -286,6 +286,7 @@ mod tests {
         assert_eq!(read("https://bücher.example").as_deref(), Some("https://xn--bcher-kva.example"));
         for text in [
             "null",
+            "*",
             "example.com",
             "https://a.example/path",
             "https://*.example.com",

@@ -5,6 +5,7 @@
 
 use super::environment::PROVIDER_PREFIX;
 use super::error::{ConfigError, nearest};
+use super::file::looks_like_a_name;
 use super::layers::{Layers, Origin};
 use super::sections_answers::{ProviderConfig, ProviderKind};
 use super::shape::Raw;
@@ -96,7 +97,8 @@ fn add_keys_by_name(
         }
     }
     for (variable, text) in environment.iter().filter(|(name, _)| name.starts_with(PROVIDER_PREFIX)) {
-        let origin = Origin::Environment(variable.clone());
+        let tame = looks_like_a_name(&variable.to_ascii_lowercase());
+        let origin = Origin::Environment(if tame { variable.clone() } else { format!("{PROVIDER_PREFIX}…") });
         match known.get(variable) {
             Some(name) => layers.put(name.clone(), Raw::Words(text.clone()), origin),
             None => {
@@ -147,6 +149,10 @@ fn complete(
     for (variable, key) in adding.iter().chain(refining) {
         if let Some(text) = environment.get(*variable) {
             let name = format!("{}[{index}].{key}", ProviderConfig::TABLE);
+            // A variable of our own naming wins over a guide's.
+            if matches!(layers.given(&name), Some((_, Origin::Environment(_)))) {
+                continue;
+            }
             layers.put(name, Raw::Words(text.clone()), Origin::Environment((*variable).to_owned()));
         }
     }

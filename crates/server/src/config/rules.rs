@@ -8,6 +8,7 @@ use super::sections::LogLevel;
 use super::sections_answers::ProviderKind;
 use super::{Config, rules_secrets};
 use chatward_types::Environment;
+use ipnet::IpNet;
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv6Addr};
 use std::path::{Component, Path, PathBuf};
@@ -72,11 +73,12 @@ impl Findings<'_> {
             "is reachable from other machines without TLS",
             "listen on 127.0.0.1, or name the TLS-ending reverse proxy in server.trusted_proxies",
         );
+        let narrow = |network: &IpNet| network.prefix_len() >= if network.addr().is_ipv4() { 8 } else { 16 };
         self.expect(
-            server.trusted_proxies.iter().all(|network| network.prefix_len() > 0),
+            server.trusted_proxies.iter().all(narrow),
             "server.trusted_proxies",
-            "trusts every address",
-            "list the addresses of your reverse proxies alone",
+            "trusts a large part of the internet",
+            "list the networks of your reverse proxies alone, none wider than /8 (IPv6: /16)",
         );
         self.expect(
             !behind_proxy || server.client_address_header.is_some(),
@@ -112,12 +114,6 @@ impl Findings<'_> {
         }
         let origins = &self.config.cors.allowed_origins;
         let name = "cors.allowed_origins";
-        self.expect(
-            !origins.iter().any(|origin| origin == "*"),
-            name,
-            "holds * in production",
-            "list each origin, such as \"https://www.example.com\"",
-        );
         let urls: Vec<Url> = origins.iter().filter_map(|origin| Url::parse(origin).ok()).collect();
         self.expect(
             !urls.iter().any(is_loopback),

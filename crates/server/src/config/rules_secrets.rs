@@ -271,6 +271,7 @@ mod tests {
         let long = |text: &str, times: usize| text.repeat(times);
         let cases = [
             (long("k9", 5), "shorter"),
+            (["mZ4!q8Lw_", "e2Rt6Yu1-Ik9Op3As5Df7G"].concat(), "shorter"),
             ("your-very-long-secure-random-string-here-32-chars-minimum".to_owned(), "well-known"),
             (["my-super-", "secret-jwt-token-that-is-long-enough"].concat(), "well-known"),
             ("Change-Me-Please-Change-Me-Please-1234".to_owned(), "well-known"),

@@ -87,8 +87,9 @@ section! {
         max_body_bytes: usize = Text("65536"), whole(1024, 16_777_216), [];
         /// How long a request's body may take to arrive; a slower one gets 408.
         body_timeout: Duration = Text("10s"), span("100ms", "5m"), [];
-        /// How long a request may take until its answer begins.
-        request_timeout: Duration = Text("60s"), span("1s", "10m"), [];
+        /// How long a request may take until its answer begins. An answer in one piece begins when the provider has ended,
+        /// so this is longer than a provider's `total_deadline`.
+        request_timeout: Duration = Text("150s"), span("1s", "10m"), [];
         /// How long a request's headers may take to arrive; a slower connection is closed.
         header_timeout: Duration = Text("10s"), span("100ms", "1m"), [];
         /// How long an idle connection is kept.
@@ -145,16 +146,8 @@ section! {
     /// Who may call from a browser.
     Cors "cors" {
         /// Origins accepted besides the public address and each site's own. In the environment JSON or comma-separated.
-        /// `*`, http and localhost are refused in production.
+        /// There are no wildcards; http and localhost are refused in production.
         allowed_origins: Vec<String> = Text(""), list(origin(), 256), ["ALLOWED_ORIGINS", "CORS_ORIGIN"];
-    }
-}
-
-impl Cors {
-    /// Whether a browser's Origin header is on the list. `null` and the empty text never are.
-    pub fn allows(&self, origin: &str) -> bool {
-        !matches!(origin, "" | "null" | "*")
-            && self.allowed_origins.iter().any(|allowed| allowed == "*" || allowed == origin)
     }
 }
 

@@ -3,7 +3,7 @@
 //! Owns: the bounded table of who is storming. Never does: drop a count; what finds no place is counted under its
 //! event's name alone.
 
-use chatward_types::{Event, EventName, MINUTE, Timestamp};
+use chatward_types::{Event, EventName, MINUTE, Outcome, Timestamp};
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -34,7 +34,8 @@ pub(super) struct Gathered {
 
 #[derive(Debug, Default)]
 pub(super) struct Storms {
-    watched: HashMap<(EventName, Option<IpAddr>), Storm>,
+    /// By outcome too, so that a flood of successes never hides a refusal.
+    watched: HashMap<(EventName, Outcome, Option<IpAddr>), Storm>,
 }
 
 #[derive(Debug)]
@@ -48,9 +49,9 @@ struct Storm {
 impl Storms {
     /// Counts an event that [`gathers`].
     pub(super) fn judge(&mut self, event: &Event, now: Timestamp) -> Verdict {
-        let mut key = (event.name, event.address.map(network));
+        let mut key = (event.name, event.outcome, event.address.map(network));
         if !self.watched.contains_key(&key) && self.watched.len() >= WATCHED {
-            key.1 = None;
+            key.2 = None;
         }
         let storm = self.watched.entry(key).or_insert_with(|| Storm { since: now, seen: 0, first: None, gathered: 0 });
         // A window whose gathered events are still to be written stays until the writer has taken them.
@@ -69,7 +70,7 @@ impl Storms {
     /// What the windows that have ended gathered (`all`: also those that run), and forgets the ended ones.
     pub(super) fn take(&mut self, now: Timestamp, all: bool) -> Vec<Gathered> {
         let mut taken = Vec::new();
-        self.watched.retain(|(_, address), storm| {
+        self.watched.retain(|(_, _, address), storm| {
             let ended = now - storm.since >= MINUTE;
             if (ended || all)
                 && let Some(first) = storm.first.take()
@@ -110,7 +111,7 @@ fn network(address: IpAddr) -> IpAddr {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use chatward_types::{Outcome, Severity};
+    use chatward_types::Severity;
 
     fn event(name: EventName, address: &str) -> Event {
         Event {
@@ -148,6 +149,17 @@ mod tests {
         assert_eq!(listed + gathered, 100_000);
         assert!(listed <= WATCHED as u64 + LISTED);
         assert!(storms.watched.is_empty());
+    }
+
+    #[test]
+    fn a_flood_of_successes_hides_no_refusal() {
+        let mut storms = Storms::default();
+        let refusal = event(EventName::ApiKeyValidation, "192.0.2.1");
+        let success = Event { outcome: Outcome::Success, ..refusal.clone() };
+        for _ in 0..100 {
+            storms.judge(&success, 0);
+        }
+        assert_eq!(storms.judge(&refusal, 0), Verdict::List);
     }
 
     #[test]

@@ -152,3 +152,33 @@ impl Writer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Config, Overrides};
+    use chatward_types::{EventName, Outcome, Severity, SystemClock};
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn lines_that_cannot_be_written_are_held_up_to_a_bound() {
+        let folder = tempfile::tempdir().expect("a folder");
+        // A folder cannot be opened as a file.
+        let config = Config::load(None, &BTreeMap::new(), &Overrides::default()).expect("a configuration");
+        let file = RotatingFile::new(folder.path().to_path_buf(), &config.logging);
+        let shared = Shared::new(Arc::new(SystemClock));
+        let mut writer = Writer::new(file, Arc::clone(&shared));
+        let emitted = 10_000;
+        for _ in 0..emitted {
+            let event = Event {
+                detail: Some("x".repeat(500).into()),
+                ..Event::new(0, EventName::ChatError, Severity::Error, Outcome::Failure)
+            };
+            writer.obey(Command::Write(Arc::new(event)));
+        }
+        assert!(!writer.commit());
+        assert!(writer.held.len() < HELD_BYTES + 2048);
+        let held = writer.held.iter().filter(|byte| **byte == b'\n').count() as u64;
+        assert_eq!(held + shared.dropped.load(Ordering::Relaxed), emitted);
+    }
+}

@@ -5,7 +5,7 @@ use super::Client;
 use crate::app::App;
 use axum::body::Body;
 use axum::extract::Request;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use chatward_types::{Error, EventName, Kind, Outcome, Severity};
 use http::Method;
 use http::header::{
@@ -46,11 +46,14 @@ pub fn preflight(app: &App, request: &Request, client: &Client) -> Option<Respon
     if request.method() != Method::OPTIONS || !request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD) {
         return None;
     }
-    let refused = super::guard::count(app, crate::routes::Limit::Api, client).err();
-    if let Some(refusal) = refused {
-        return Some(axum::response::IntoResponse::into_response(refusal));
-    }
+    let counted = match super::guard::count(app, crate::routes::Limit::Api, client) {
+        Ok(counted) => counted,
+        Err(refusal) => return Some(refusal.into_response()),
+    };
     let mut response = Response::new(Body::empty());
+    if let Some(decision) = counted {
+        super::headers::add_limit_fields(response.headers_mut(), &decision);
+    }
     match of(request.headers()) {
         Origin::Named(origin) if app.origins.is_known(&origin) => {
             let headers = response.headers_mut();

@@ -29,10 +29,13 @@ pub async fn run(State((app, row)): State<(App, Row)>, mut request: Request, nex
     client.path = Some(row.path);
     let client = client.clone();
     let origin = cors::of(request.headers());
-    let mut response = match admit(&app, row, &client, &origin, &mut request) {
-        Ok(decision) => {
-            let mut response = next.run(request).await;
-            if let Some(decision) = decision {
+    let mut response = match count(&app, row.limit, &client) {
+        Ok(counted) => {
+            let mut response = match admit(&app, row, &client, &origin, &mut request) {
+                Ok(()) => next.run(request).await,
+                Err(refusal) => refusal.into_response(),
+            };
+            if let Some(decision) = counted {
                 headers::add_limit_fields(response.headers_mut(), &decision);
             }
             response
@@ -56,8 +59,7 @@ fn admit(
     client: &Client,
     origin: &Origin,
     request: &mut Request,
-) -> Result<Option<Decision>, ApiError> {
-    let decision = count(app, row.limit, client)?;
+) -> Result<(), ApiError> {
     match row.policy {
         Policy::Public => {}
         Policy::SiteOrigin => {
@@ -69,12 +71,13 @@ fn admit(
             request.extensions_mut().insert(FromOrigin(origin.clone()));
         }
         Policy::Visitor => {
+            refuse_strange_origin(app, client, origin, request.headers())?;
             let visitor = authenticate(app, client, request.headers())?;
-            check_visitor_origin(app, client, origin, &visitor, request)?;
+            refuse_another_sites_origin(app, client, origin, &visitor)?;
             request.extensions_mut().insert(Arc::new(visitor));
         }
     }
-    Ok(decision)
+    Ok(())
 }
 
 /// Counts a request in the windows of its group; refuses with 429 when one is full.
@@ -122,21 +125,30 @@ pub fn refuse_session(app: &App, client: &Client) -> Error {
     )
 }
 
-fn check_visitor_origin(
+/// Refuses a page that is nobody's before its credential is looked at.
+fn refuse_strange_origin(app: &App, client: &Client, origin: &Origin, headers: &HeaderMap) -> Result<(), ApiError> {
+    let allowed = match origin {
+        Origin::Named(name) => app.origins.is_known(name),
+        Origin::Unusable => false,
+        // A browser that hides its origin still says whether the call crosses sites.
+        Origin::Absent => match headers.get("sec-fetch-site") {
+            None => true,
+            Some(value) => matches!(value.as_bytes(), b"same-origin" | b"none"),
+        },
+    };
+    if allowed { Ok(()) } else { Err(cors::refuse(app, client).into()) }
+}
+
+/// Refuses a page other than the one that the token was minted for, and our own.
+fn refuse_another_sites_origin(
     app: &App,
     client: &Client,
     origin: &Origin,
     visitor: &Visitor,
-    request: &Request,
 ) -> Result<(), ApiError> {
     let allowed = match origin {
         Origin::Named(name) => **name == *visitor.origin || app.origins.is_ours(name),
-        Origin::Unusable => false,
-        // A browser that hides its origin still says whether the call crosses sites.
-        Origin::Absent => match request.headers().get("sec-fetch-site") {
-            None => true,
-            Some(value) => matches!(value.as_bytes(), b"same-origin" | b"none"),
-        },
+        Origin::Absent | Origin::Unusable => true,
     };
     if allowed { Ok(()) } else { Err(cors::refuse(app, client).into()) }
 }

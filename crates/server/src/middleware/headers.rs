@@ -28,8 +28,9 @@ const DENIED_FEATURES: HeaderValue = HeaderValue::from_static(
 
 /// Adds what is missing. `class` is absent where no route answered.
 pub fn apply(app: &App, class: Option<Class>, response: &mut Response) {
-    let framed = class == Some(Class::Frame);
     let headers = response.headers_mut();
+    // Only the frame itself names its ancestors; its refusals are framed by nobody.
+    let framed = class == Some(Class::Frame) && headers.contains_key(CONTENT_SECURITY_POLICY);
     headers.remove(SERVER);
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("strict-origin-when-cross-origin"));

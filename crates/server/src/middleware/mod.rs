@@ -44,7 +44,11 @@ async fn run_stack(app: App, mut request: Request, next: Next, public: bool) -> 
     let started = Instant::now();
     let client = match identify(&app, &request) {
         Ok(client) => client,
-        Err(error) => return error::finish(ApiError::from(error).into_response(), "none"),
+        Err(error) => {
+            let mut response = error::finish(ApiError::from(error).into_response(), "none");
+            headers::apply(&app, None, &mut response);
+            return response;
+        }
     };
     let in_flight = app.load.enter();
     let method = request.method().clone();

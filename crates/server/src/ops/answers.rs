@@ -118,6 +118,8 @@ pub async fn run(app: App, mut turn: Turn, out: Sender<Progress>) {
                 .emit();
             Progress::Done(Box::new(answer))
         }
+        // Nobody is there to be told: the visitor's choice, not a failure.
+        Err(error) if out.is_closed() => Progress::Failed(error),
         Err(error) => {
             app.event(EventName::ChatError, Severity::Error, Outcome::Failure)
                 .of(&turn.client)
@@ -216,6 +218,10 @@ async fn produce(app: &App, turn: &Turn, upstream: bool, out: &Sender<Progress>)
                 break;
             }
         }
+    }
+    if produced.state == MessageState::Interrupted && produced.failure.is_none() {
+        let why = if app.halt.is_cancelled() { "the server stopped" } else { "the client left" };
+        produced.failure = Some(cut_off(why));
     }
     produced.usage = answering.usage().0;
     let failed = *observer.billed.lock().unwrap_or_else(PoisonError::into_inner);

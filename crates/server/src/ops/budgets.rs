@@ -90,6 +90,16 @@ impl Budgets {
         let day = now.div_euclid(DAY);
         let site_name: Arc<str> = Arc::from(format!("site:{site}"));
         let whole: Arc<str> = Arc::from("installation");
+        if amount == 0 {
+            // A model on the operator's own machine: there is nothing to account for.
+            return Ok(Reserved::Granted(Reservation {
+                budgets: Arc::clone(&self.0),
+                names: [site_name, whole],
+                day,
+                amount,
+                nearly_used_up: None,
+            }));
+        }
         let site_taken = self.0.take(&site_name, amount, self.0.caps.site, now).await?;
         let Taken::Yes { near_cap } = site_taken else {
             return Ok(Reserved::Exhausted("site"));

@@ -239,6 +239,7 @@ pub async fn reserve(app: &App, site: &Site, request: &ChatRequest, client: Opti
         }
     };
     let Ok(place) = Arc::clone(&app.provider_places).try_acquire_owned() else {
+        app.metrics.count_provider_place_refused();
         report(EventName::BudgetExhausted, Severity::Warning, "every place for a provider's call is taken");
         return None;
     };

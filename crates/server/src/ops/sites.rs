@@ -1,6 +1,7 @@
 //! Sites: what a visitor's request needs to know of one, cached; and how an operator adds and changes them.
 
 use crate::app::App;
+use crate::client::Client;
 use crate::ops::origins;
 use chatward_store::{NewSite, SiteRow};
 use chatward_types::{Environment, Error, EventName, JobId, Kind, Outcome, OwnerId, Result, Scope, Severity, SiteId};
@@ -113,24 +114,37 @@ impl Sites {
 ///
 /// # Errors
 /// When the store fails.
-pub async fn by_key(app: &App, text: &str) -> Result<Option<Arc<Site>>> {
+pub async fn by_key(app: &App, text: &str, client: &Client) -> Result<Option<Arc<Site>>> {
+    let refuse = |why: &'static str| {
+        app.event(EventName::ApiKeyValidation, Severity::Warning, Outcome::Refused).of(client).detail(why).emit();
+    };
     // Shape first: a mistyped or foreign key never reaches the store.
-    let Ok(key) = PublishableKey::parse(text) else { return Ok(None) };
+    let Ok(key) = PublishableKey::parse(text) else {
+        refuse("what was given as a publishable key is none");
+        return Ok(None);
+    };
     if key.environment() != app.config.environment {
-        app.event(EventName::ApiKeyValidation, Severity::Warning, Outcome::Refused)
-            .detail("a publishable key of another environment")
-            .emit();
+        refuse("a publishable key of another environment");
         return Ok(None);
     }
     let found = match app.sites.ids.get(text) {
-        Some(found) => found,
+        Some(found) => Some(found),
         None => {
-            let Some(found) = app.store.find_site_key(text).await? else { return Ok(None) };
-            app.sites.ids.insert(text.into(), found);
+            let found = app.store.find_site_key(text).await?;
+            if let Some(found) = found {
+                app.sites.ids.insert(text.into(), found);
+            }
             found
         }
     };
-    by_id(app, &Scope::of(found.0), found.1).await
+    let site = match found {
+        Some((owner, id)) => by_id(app, &Scope::of(owner), id).await?,
+        None => None,
+    };
+    if site.is_none() {
+        refuse("an unknown publishable key");
+    }
+    Ok(site)
 }
 
 /// A site of the scope's owner.

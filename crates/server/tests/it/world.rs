@@ -12,7 +12,7 @@ use chatward::{admin, routes};
 use chatward_knowledge::{IndexBuilder, Language};
 use chatward_store::{ChunkRow, Engine, PageRow, SiteRow};
 use chatward_testkit::{FakeClock, TestDb};
-use chatward_types::{Clock, PageId, Scope};
+use chatward_types::{PageId, Scope};
 use chatward_vault::SystemEntropy;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
@@ -26,22 +26,22 @@ use tempfile::TempDir;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 /// No test waits longer than this for what it expects.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 /// The origin of the test's site.
-pub const SHOP: &str = "http://shop.test";
+pub(crate) const SHOP: &str = "http://shop.test";
 /// An origin that is nobody's.
-pub const STRANGER: &str = "http://stranger.test";
+pub(crate) const STRANGER: &str = "http://stranger.test";
 /// A question that the site answers.
-pub const QUESTION: &str = "What does shipping to Canada cost?";
+pub(crate) const QUESTION: &str = "What does shipping to Canada cost?";
 
 /// A key of the right shape that opens nothing; put together here so that scanners stay quiet.
-pub fn fake_key() -> String {
+pub(crate) fn fake_key() -> String {
     ["sk-", "proj-", "Zq8Lm2Wx5Rt7Yu9Io3Pa6Sd1Fg4Hj0KlVb2Nc8Me5"].concat()
 }
 
 /// What a test's server is made of.
 #[derive(Default)]
-pub struct Builder {
+pub(crate) struct Builder {
     engine: Option<Engine>,
     settings: BTreeMap<&'static str, String>,
     environment: BTreeMap<String, String>,
@@ -52,33 +52,33 @@ pub struct Builder {
 }
 
 /// A running server.
-pub struct World {
-    pub app: App,
-    pub address: SocketAddr,
-    pub admin_address: SocketAddr,
-    pub clock: Arc<FakeClock>,
-    pub database: TestDb,
-    pub site: SiteRow,
-    pub folder: TempDir,
+pub(crate) struct World {
+    pub(crate) app: App,
+    pub(crate) address: SocketAddr,
+    pub(crate) admin_address: SocketAddr,
+    pub(crate) clock: Arc<FakeClock>,
+    pub(crate) database: TestDb,
+    pub(crate) site: SiteRow,
+    pub(crate) folder: TempDir,
 }
 
 /// A response, read to its end.
 #[derive(Debug, Clone)]
-pub struct Reply {
-    pub status: StatusCode,
-    pub headers: HeaderMap,
-    pub body: Bytes,
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
 }
 
 /// A visitor with a session.
 #[derive(Debug, Clone)]
-pub struct Visitor {
-    pub session: String,
-    pub token: String,
+pub(crate) struct Visitor {
+    pub(crate) session: String,
+    pub(crate) token: String,
 }
 
 /// A request in the making.
-pub struct Call {
+pub(crate) struct Call {
     address: SocketAddr,
     method: Method,
     path: String,
@@ -88,44 +88,44 @@ pub struct Call {
 
 impl Builder {
     /// On this engine; SQLite where a test does not say.
-    pub fn engine(mut self, engine: Engine) -> Self {
+    pub(crate) fn engine(mut self, engine: Engine) -> Self {
         self.engine = Some(engine);
         self
     }
 
     /// A setting by its full name, such as `limits.per_minute`.
-    pub fn set(mut self, name: &'static str, value: impl ToString) -> Self {
+    pub(crate) fn set(mut self, name: &'static str, value: impl ToString) -> Self {
         self.settings.insert(name, value.to_string());
         self
     }
 
     /// A variable of the environment.
-    pub fn variable(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn variable(mut self, name: &str, value: &str) -> Self {
         self.environment.insert(name.to_owned(), value.to_owned());
         self
     }
 
     /// An OpenAI provider at this base URL (with `/v1`), with this key.
-    pub fn openai(mut self, base_url: &str, key: &str) -> Self {
+    pub(crate) fn openai(mut self, base_url: &str, key: &str) -> Self {
         self.provider = Some((base_url.to_owned(), key.to_owned()));
         self
     }
 
     /// No site at all; `world.site` then has a key that nobody knows.
-    pub fn without_site(mut self) -> Self {
+    pub(crate) fn without_site(mut self) -> Self {
         self.without_site = true;
         self
     }
 
     /// The database and the data folder of a world that has stopped.
-    pub fn again(mut self, database: TestDb, folder: TempDir) -> Self {
+    pub(crate) fn again(mut self, database: TestDb, folder: TempDir) -> Self {
         self.database = Some(database);
         self.folder = Some(folder);
         self
     }
 
     /// Starts it.
-    pub async fn start(self) -> World {
+    pub(crate) async fn start(self) -> World {
         let folder = self.folder.unwrap_or_else(|| tempfile::tempdir().unwrap());
         let is_new = self.database.is_none();
         let database = match self.database {
@@ -138,7 +138,7 @@ impl Builder {
             environment.insert("OPENAI_API_KEY".to_owned(), key);
         }
         let mut settings = self.settings;
-        settings.insert("database.url", database.config().url.expose().clone());
+        settings.entry("database.url").or_insert_with(|| database.config().url.expose().clone());
         settings.entry("admin.listen").or_insert_with(|| "127.0.0.1:0".to_owned());
         let overrides = Overrides {
             listen: Some("127.0.0.1:0".parse().unwrap()),
@@ -178,48 +178,47 @@ impl Builder {
 
 impl World {
     /// The ordinary world.
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::builder().start().await
     }
 
     /// One with settings of its own.
-    pub fn builder() -> Builder {
+    pub(crate) fn builder() -> Builder {
         Builder::default()
     }
 
     /// Both engines, for tests that must hold on each.
-    pub const ENGINES: [Engine; 2] = [Engine::Sqlite, Engine::Postgres];
+    pub(crate) const ENGINES: [Engine; 2] = [Engine::Sqlite, Engine::Postgres];
 
     /// The origin of our own pages.
-    pub fn own_origin(&self) -> String {
+    pub(crate) fn own_origin(&self) -> String {
         self.app.origins.own().to_owned()
     }
 
     /// A request to the public listener.
-    pub fn call(&self, method: Method, path: &str) -> Call {
-        Call { address: self.address, method, path: path.to_owned(), headers: HeaderMap::new(), body: Bytes::new() }
-            .header("host", &format!("localhost:{}", self.address.port()))
+    pub(crate) fn call(&self, method: Method, path: &str) -> Call {
+        request(self.address, method, path)
     }
 
     /// A GET of the public listener.
-    pub async fn get(&self, path: &str) -> Reply {
+    pub(crate) async fn get(&self, path: &str) -> Reply {
         self.call(Method::GET, path).send().await
     }
 
     /// A GET of the administrative listener.
-    pub async fn admin_get(&self, path: &str) -> Reply {
+    pub(crate) async fn admin_get(&self, path: &str) -> Reply {
         let mut call = self.call(Method::GET, path);
         call.address = self.admin_address;
         call.header("host", &self.admin_address.to_string()).send().await
     }
 
     /// A connection to the public listener, for what no HTTP library sends.
-    pub async fn connect(&self) -> TcpStream {
+    pub(crate) async fn connect(&self) -> TcpStream {
         connect(self.address).await
     }
 
     /// Begins a session on the site, as its page would.
-    pub async fn visitor(&self) -> Visitor {
+    pub(crate) async fn visitor(&self) -> Visitor {
         let reply = self.begin(SHOP).await;
         assert_eq!(reply.status, StatusCode::CREATED, "{}", reply.text());
         let body = reply.json();
@@ -230,7 +229,7 @@ impl World {
     }
 
     /// Asks for a session from a page of `origin`.
-    pub async fn begin(&self, origin: &str) -> Reply {
+    pub(crate) async fn begin(&self, origin: &str) -> Reply {
         self.call(Method::POST, "/api/v1/widget/sessions")
             .header("origin", origin)
             .json(&serde_json::json!({ "site": self.site.publishable_key }))
@@ -239,12 +238,12 @@ impl World {
     }
 
     /// A request with the visitor's token from the site's page.
-    pub fn by(&self, visitor: &Visitor, method: Method, path: &str) -> Call {
+    pub(crate) fn by(&self, visitor: &Visitor, method: Method, path: &str) -> Call {
         self.call(method, path).header("origin", SHOP).header("authorization", &format!("Bearer {}", visitor.token))
     }
 
     /// Asks a question and wants JSON.
-    pub async fn ask(&self, visitor: &Visitor, question: &str) -> Reply {
+    pub(crate) async fn ask(&self, visitor: &Visitor, question: &str) -> Reply {
         self.by(visitor, Method::POST, "/api/v1/widget/messages")
             .json(&serde_json::json!({ "message": question }))
             .send()
@@ -252,7 +251,7 @@ impl World {
     }
 
     /// Asks a question and reads the whole event stream.
-    pub async fn ask_streamed(&self, visitor: &Visitor, question: &str) -> Reply {
+    pub(crate) async fn ask_streamed(&self, visitor: &Visitor, question: &str) -> Reply {
         self.by(visitor, Method::POST, "/api/v1/widget/messages")
             .header("accept", "text/event-stream")
             .json(&serde_json::json!({ "message": question }))
@@ -261,17 +260,17 @@ impl World {
     }
 
     /// The names of the security events so far, oldest first.
-    pub fn events(&self) -> Vec<&'static str> {
+    pub(crate) fn events(&self) -> Vec<&'static str> {
         self.app.events.tail().iter().map(|event| event.name.as_str()).collect()
     }
 
     /// Whether an event of this name was emitted.
-    pub fn has_event(&self, name: &str) -> bool {
+    pub(crate) fn has_event(&self, name: &str) -> bool {
         self.events().contains(&name)
     }
 
     /// Stops the server and hands its database and folder on, for a restart.
-    pub async fn stop(self) -> (TestDb, TempDir) {
+    pub(crate) async fn stop(self) -> (TestDb, TempDir) {
         self.app.stop().await;
         (self.database, self.folder)
     }
@@ -279,44 +278,44 @@ impl World {
 
 impl Call {
     /// Adds a header field, or replaces it.
-    pub fn header(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
         let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
         self.headers.insert(name, HeaderValue::from_bytes(value.as_bytes()).unwrap());
         self
     }
 
     /// Adds a header field beside those of the same name.
-    pub fn another_header(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn another_header(mut self, name: &str, value: &str) -> Self {
         let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
         self.headers.append(name, HeaderValue::from_bytes(value.as_bytes()).unwrap());
         self
     }
 
     /// Leaves a header field out.
-    pub fn without(mut self, name: &str) -> Self {
+    pub(crate) fn without(mut self, name: &str) -> Self {
         self.headers.remove(name);
         self
     }
 
     /// A JSON body.
-    pub fn json(self, body: &serde_json::Value) -> Self {
+    pub(crate) fn json(self, body: &serde_json::Value) -> Self {
         self.raw_json(&body.to_string())
     }
 
     /// A body that calls itself JSON.
-    pub fn raw_json(mut self, body: &str) -> Self {
+    pub(crate) fn raw_json(mut self, body: &str) -> Self {
         self.body = Bytes::from(body.to_owned());
         self.header("content-type", "application/json")
     }
 
     /// Any body.
-    pub fn body(mut self, body: impl Into<Bytes>) -> Self {
+    pub(crate) fn body(mut self, body: impl Into<Bytes>) -> Self {
         self.body = body.into();
         self
     }
 
     /// Sends it on a connection of its own and reads the answer to its end.
-    pub async fn send(self) -> Reply {
+    pub(crate) async fn send(self) -> Reply {
         let response = self.open().await;
         let (parts, body) = response.into_parts();
         let body = tokio::time::timeout(PATIENCE, body.collect()).await.expect("the body in time");
@@ -328,7 +327,7 @@ impl Call {
     }
 
     /// Sends it and returns as soon as the head is there; dropping the response closes the connection.
-    pub async fn open(self) -> hyper::Response<hyper::body::Incoming> {
+    pub(crate) async fn open(self) -> hyper::Response<hyper::body::Incoming> {
         let stream = connect(self.address).await;
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
         tokio::spawn(connection);
@@ -340,27 +339,27 @@ impl Call {
 
 impl Reply {
     /// The body as text.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
     /// The body as JSON; null where it is none.
-    pub fn json(&self) -> serde_json::Value {
+    pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_slice(&self.body).unwrap_or_default()
     }
 
     /// The error's code; empty where it is no error.
-    pub fn code(&self) -> String {
+    pub(crate) fn code(&self) -> String {
         self.json()["error"]["code"].as_str().unwrap_or_default().to_owned()
     }
 
     /// A header's value; empty where there is none.
-    pub fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 
     /// The events of a stream as (name, data).
-    pub fn stream(&self) -> Vec<(String, serde_json::Value)> {
+    pub(crate) fn stream(&self) -> Vec<(String, serde_json::Value)> {
         self.text()
             .split("\n\n")
             .filter_map(|block| {
@@ -370,6 +369,12 @@ impl Reply {
             })
             .collect()
     }
+}
+
+/// A request to any server of ours.
+pub(crate) fn request(address: SocketAddr, method: Method, path: &str) -> Call {
+    Call { address, method, path: path.to_owned(), headers: HeaderMap::new(), body: Bytes::new() }
+        .header("host", &format!("localhost:{}", address.port()))
 }
 
 async fn connect(address: SocketAddr) -> TcpStream {

@@ -32,14 +32,12 @@ pub(super) async fn commit(pools: &Pools, appends: Vec<Pending>) {
         match attempt(pools, &part).await {
             Ok(()) => part.into_iter().for_each(|pending| pending.answer(Ok(()))),
             Err(Failure::Missing(gone)) => {
-                let (lost, rest): (Vec<_>, Vec<_>) =
-                    part.into_iter().partition(|pending| pending.writes_to_any(&gone));
+                let (lost, rest): (Vec<_>, Vec<_>) = part.into_iter().partition(|pending| pending.writes_to_any(&gone));
                 // Nobody lost would mean to try the same again, for ever.
                 let nobody = lost.is_empty();
                 lost.into_iter().for_each(|pending| pending.answer(Err(Error::not_found())));
                 if nobody {
-                    rest.into_iter()
-                        .for_each(|pending| pending.answer(Err(Error::internal("a batch lost messages"))));
+                    rest.into_iter().for_each(|pending| pending.answer(Err(Error::internal("a batch lost messages"))));
                 } else if !rest.is_empty() {
                     parts.push(rest);
                 }

@@ -96,13 +96,7 @@ impl Writer {
         let (queue, waiting) = mpsc::channel(QUEUE_APPENDS);
         let stop = CancellationToken::new();
         let task = tokio::spawn(run(pools, waiting, stop.clone()));
-        Self {
-            queue,
-            room: Arc::new(Semaphore::new(QUEUE_KIB)),
-            deadline,
-            stop,
-            task: Mutex::new(Some(task)),
-        }
+        Self { queue, room: Arc::new(Semaphore::new(QUEUE_KIB)), deadline, stop, task: Mutex::new(Some(task)) }
     }
 
     async fn append(&self, rows: Vec<HotRow>) -> Result<()> {

@@ -3,6 +3,8 @@
 //! Owns: `World`, two owners with a site each, and `on_both!`, which makes one test per engine of one body.
 //! PostgreSQL is real, as everywhere; without CHATWARD_TEST_POSTGRES_URL its tests fail and say so.
 
+#![expect(clippy::expect_used, reason = "a test fails by panicking, also in what its tests share")]
+
 mod append;
 mod erasure;
 mod installation;

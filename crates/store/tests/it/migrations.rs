@@ -3,8 +3,8 @@
 use chatward_store::{Engine, Store, StoreConfig};
 use chatward_testkit::TestDb;
 use chatward_types::Kind;
-use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::ConnectOptions;
+use sqlx::sqlite::SqliteConnectOptions;
 use tempfile::TempDir;
 
 /// A connected store on an empty database, and what keeps that alive.
@@ -43,7 +43,11 @@ impl Empty {
     async fn tamper(&self, text: &'static str) {
         match self {
             Self::Sqlite(_, _, folder) => {
-                let mut file = SqliteConnectOptions::new().filename(folder.path().join("new.db")).connect().await.expect("the file");
+                let mut file = SqliteConnectOptions::new()
+                    .filename(folder.path().join("new.db"))
+                    .connect()
+                    .await
+                    .expect("the file");
                 sqlx::query(text).execute(&mut file).await.expect("the change");
             }
             Self::Postgres(db) => {

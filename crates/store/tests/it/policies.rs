@@ -75,12 +75,11 @@ async fn the_roles_own_nothing_and_bypass_nothing() {
     .expect("the roles");
     assert_eq!(roles.len(), 3);
     assert!(roles.iter().all(|(_, superuser, bypasses, login)| !superuser && !bypasses && !login), "{roles:?}");
-    let owners: Vec<String> = sqlx::query_scalar(
-        "SELECT DISTINCT tableowner::text FROM pg_tables WHERE schemaname = 'chatward'",
-    )
-    .fetch_all(&mut superuser)
-    .await
-    .expect("the owners");
+    let owners: Vec<String> =
+        sqlx::query_scalar("SELECT DISTINCT tableowner::text FROM pg_tables WHERE schemaname = 'chatward'")
+            .fetch_all(&mut superuser)
+            .await
+            .expect("the owners");
     assert_eq!(owners, ["chatward_owner"]);
     let members: i64 = sqlx::query_scalar(
         "SELECT COUNT(*) FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.member
@@ -139,7 +138,8 @@ async fn tenant_tables(world: &World) -> Vec<String> {
         tables(&mut superuser).await.into_iter().filter(|table| table.1).map(|table| table.0).collect();
     assert_eq!(tables.len(), 11, "{tables:?}");
     for table in &tables {
-        let owners: i64 = count(&mut superuser, &format!("SELECT COUNT(DISTINCT owner_id) FROM chatward.{table}")).await;
+        let owners: i64 =
+            count(&mut superuser, &format!("SELECT COUNT(DISTINCT owner_id) FROM chatward.{table}")).await;
         assert_eq!(owners, 2, "{table} has rows of both, or the test proves nothing");
     }
     tables
@@ -216,7 +216,8 @@ async fn one_owner_cannot_cross_to_another_in_any_table() {
         bobs.close().await.expect("closed");
 
         let mut superuser = world.db.superuser().await;
-        let kept = count(&mut superuser, &format!("SELECT COUNT(*) FROM chatward.{table} WHERE owner_id = '{alice}'")).await;
+        let kept =
+            count(&mut superuser, &format!("SELECT COUNT(*) FROM chatward.{table} WHERE owner_id = '{alice}'")).await;
         assert!(kept > 0, "{table}: Alice's rows are there");
     }
 }
@@ -234,7 +235,9 @@ async fn without_an_owner_nothing_is_seen_and_nothing_written() {
         for table in &tables {
             assert_eq!(count(&mut nobody, &format!("SELECT COUNT(*) FROM {table}")).await, 0, "{table}");
         }
-        let forged = refused(&mut nobody, "INSERT INTO owners (owner_id, name, created_at) VALUES ('', 'x', 0)".to_owned()).await;
+        let forged =
+            refused(&mut nobody, "INSERT INTO owners (owner_id, name, created_at) VALUES ('', 'x', 0)".to_owned())
+                .await;
         assert!(forged.contains("row-level security"), "{forged}");
     }
 }

@@ -3,8 +3,8 @@
 use chatward_store::{Store, StoreConfig};
 use chatward_testkit::TestDb;
 use chatward_types::{Kind, OwnerId, Scope, Secret};
-use sqlx::postgres::PgConnection;
 use sqlx::AssertSqlSafe;
+use sqlx::postgres::PgConnection;
 
 const LOGINS: [&str; 3] = ["app", "owner", "admin"];
 

@@ -95,7 +95,8 @@ async fn the_write_ahead_log_is_folded_in_by_a_close() {
 #[tokio::test]
 async fn a_writer_in_another_process_is_waited_for() {
     let world = World::new(Engine::Sqlite).await;
-    let mut other = SqliteConnectOptions::new().filename(world.db.path().expect("a file")).connect().await.expect("the file");
+    let mut other =
+        SqliteConnectOptions::new().filename(world.db.path().expect("a file")).connect().await.expect("the file");
     sqlx::query("BEGIN IMMEDIATE").execute(&mut other).await.expect("the lock");
     sqlx::query("INSERT INTO settings (name, value) VALUES ('theirs', '1')").execute(&mut other).await.expect("a row");
     let (ours, _) = tokio::join!(world.store().set_setting_if_absent("ours", "1"), async {

@@ -2,8 +2,8 @@
 
 use crate::world::World;
 use chatward_store::Engine;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::ConnectOptions;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use std::collections::BTreeSet;
 
 type Lines = BTreeSet<String>;
@@ -19,11 +19,7 @@ async fn postgres_lines(connection: &mut sqlx::PgConnection, text: &'static str)
 }
 
 async fn sqlite_file(world: &World) -> SqliteConnection {
-    SqliteConnectOptions::new()
-        .filename(world.db.path().expect("a file"))
-        .connect()
-        .await
-        .expect("the file")
+    SqliteConnectOptions::new().filename(world.db.path().expect("a file")).connect().await.expect("the file")
 }
 
 fn assert_same(what: &str, sqlite: &Lines, postgres: &Lines) {

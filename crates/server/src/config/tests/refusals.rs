@@ -66,6 +66,10 @@ fn wrong_values_are_named_with_their_place_and_the_fix() {
             "server.hosts (line 2 of the configuration file): entry 2 is not a host name; write a bare host name such as \"chat.example.com\", without scheme and port",
         ),
         (
+            "[cors]\nallowed_origins = [\"*\"]\n",
+            "cors.allowed_origins (line 2 of the configuration file): entry 1 holds a wildcard; list each origin, such as \"https://www.example.com\"",
+        ),
+        (
             "[cors]\nallowed_origins = [\"null\"]\n",
             "cors.allowed_origins (line 2 of the configuration file): entry 1 is not an origin; write one such as \"https://www.example.com\", without a path",
         ),
@@ -231,9 +235,9 @@ fn listening_beyond_loopback_needs_a_trusted_proxy_everywhere() {
         "server.listen (line 2 of the configuration file): is reachable from other machines without TLS; listen on 127.0.0.1, or name the TLS-ending reverse proxy in server.trusted_proxies",
     );
     refused(
-        "[server]\nlisten = \"0.0.0.0:80\"\ntrusted_proxies = [\"0.0.0.0/0\"]\nclient_address_header = \"x-real-ip\"\n",
+        "[server]\nlisten = \"0.0.0.0:80\"\ntrusted_proxies = [\"0.0.0.0/1\", \"128.0.0.0/1\"]\nclient_address_header = \"x-real-ip\"\n",
         &[],
-        "server.trusted_proxies (line 3 of the configuration file): trusts every address; list the addresses of your reverse proxies alone",
+        "server.trusted_proxies (line 3 of the configuration file): trusts a large part of the internet; list the networks of your reverse proxies alone, none wider than /8 (IPv6: /16)",
     );
     refused(
         "[server]\ntrusted_proxies = [\"10.0.0.2\"]\n",
@@ -313,7 +317,6 @@ fn production_refuses_what_is_unsafe() {
         ),
         (PRODUCTION.replace("/etc/chatward/", "/srv/chatward/keys/"), "vault.key_file", "stands inside data_dir"),
         (PRODUCTION.replace("/etc/chatward/", "/etc/../srv/chatward/"), "vault.key_file", "stands inside data_dir"),
-        (more("[cors]\nallowed_origins = [\"*\"]\n"), "cors.allowed_origins", "holds * in production"),
         (
             more("[cors]\nallowed_origins = [\"http://localhost:5173\"]\n"),
             "cors.allowed_origins",

@@ -82,8 +82,10 @@ fn no_complaint_repeats_a_value() {
         let printed = format!("{error} {error:?}");
         assert!(!printed.contains(&bare[..12]) && !printed.contains(&secret[..12]), "{name}: {printed}");
     }
-    let error = load("", &[(&format!("CHATWARD_{bare}"), "1")]).expect_err("an unknown variable");
-    assert!(!error.to_string().contains(&bare), "{error}");
+    for name in [format!("CHATWARD_{bare}"), format!("CHATWARD_PROVIDER_{bare}\n")] {
+        let error = load("", &[(&name, "1")]).expect_err("an unknown variable");
+        assert!(!error.to_string().contains(&bare) && !error.to_string().contains('\n'), "{error}");
+    }
 }
 
 proptest::proptest! {
