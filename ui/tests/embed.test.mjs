@@ -42,7 +42,7 @@ describe("asking", () => {
     });
     const answer = await askIn(page, "What does shipping to Canada cost?");
     assert.match(await answer.locator(".body").innerText(), /^Shipping to Canada costs \$14\.50/);
-    assert.ok((await page.evaluate(() => window.seen.size)) > 3, "shown in pieces");
+    assert.ok((await page.evaluate(() => window.seen.size)) >= 3, "shown in pieces");
     const target = `${mock.host}/page/shipping#:~:text=Shipping%20to%20Canada%20costs%20%2414.50,6%20to%209%20business%20days.`;
     for (const link of [answer.locator(".body a.cite"), answer.locator("a.source-link")]) {
       assert.equal(await link.getAttribute("href"), target);
@@ -50,7 +50,7 @@ describe("asking", () => {
       assert.match(await link.getAttribute("rel"), /noopener.*noreferrer/);
     }
     assert.match(await answer.locator(".sources").innerText(), /Shipping[\s\S]*Shipping to Canada costs \$14\.50 for parcels/);
-    const [popup] = await Promise.all([opened.context.waitForEvent("page"), answer.locator("a.cite").click()]);
+    const [popup] = await Promise.all([opened.context.waitForEvent("page"), answer.locator(".body a.cite").click()]);
     await popup.waitForLoadState();
     assert.equal(new URL(popup.url()).pathname, "/page/shipping");
     assert.equal(await popup.evaluate(() => window.opener), null);

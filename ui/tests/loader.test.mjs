@@ -59,7 +59,7 @@ test("a question is answered in the frame, under the host's strict policy and Tr
   const frame = await openChat();
   const answer = await askIn(frame, "canada");
   assert.match(await answer.innerText(), /14\.50/);
-  const [popup] = await Promise.all([opened.context.waitForEvent("page"), answer.locator("a.cite").click()]);
+  const [popup] = await Promise.all([opened.context.waitForEvent("page"), answer.locator(".body a.cite").click()]);
   await popup.waitForLoadState();
   assert.equal(new URL(popup.url()).origin, mock.host, "a source opens outside the sandbox");
   await popup.getByRole("heading", { name: "A shop" }).waitFor();

@@ -72,7 +72,7 @@ https://evil.example/bare ![pixel](https://evil.example/track.png?q=secret) <htt
 [1] [99]`;
 
 const ANSWERS = {
-  canada: (mock) => stream("Shipping to Canada costs **$14.50** for parcels up to 2 kg and takes 6 to 9 business days. [1]", shipping(mock)),
+  canada: (mock) => stream("Shipping to Canada costs **$14.50** for parcels up to 2 kg and takes 6 to 9 business days. [1]", shipping(mock), { wait: 40 }),
   descale: (mock) => stream(RICH.replace("HOST", mock.host), [{ id: 1, title: "Kettle care", url: `${mock.host}/page/care`, quote: "Descale every four weeks in a hard water area." }], { size: 9 }),
   hostile: (mock) =>
     stream(HOSTILE.replace("HOST", mock.host).replace("CITED", "https://docs.example/retrieved"), [

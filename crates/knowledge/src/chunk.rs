@@ -161,6 +161,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
         #[test]
         fn no_chunk_is_too_large_and_no_word_is_lost(
             blocks in proptest::collection::vec(("[AB]", "[a-e .é]{0,3000}"), 0..6)

@@ -9,7 +9,7 @@ use axum::extract::{FromRequest, Request};
 use chatward_types::{Error, Kind};
 use http::header::CONTENT_TYPE;
 use http_body_util::{BodyExt, Limited};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 /// A body parsed into `T`.
 #[derive(Debug)]
@@ -64,20 +64,34 @@ fn is_json(request: &Request) -> bool {
 /// # Errors
 /// [`Kind::Malformed`] for what is no JSON, [`Kind::Invalid`] for JSON of the wrong form, naming the field.
 pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
+    // Every body is an object; serde would take an array of the members' values as well.
+    if !bytes.trim_ascii_start().starts_with(b"{") {
+        return Err(if is_whole(bytes) { wrong_form() } else { not_json() });
+    }
     let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| explain(&error))?;
+    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| explain(&error, bytes))?;
     reader.end().map_err(|_| not_json())?;
     Ok(value)
+}
+
+/// Whether it is JSON at all, of whatever form.
+fn is_whole(bytes: &[u8]) -> bool {
+    std::str::from_utf8(bytes).is_ok_and(|text| serde_json::from_str::<IgnoredAny>(text).is_ok())
+}
+
+fn wrong_form() -> Error {
+    Error::invalid("The request body does not have the right form.")
 }
 
 fn not_json() -> Error {
     Error::new(Kind::Malformed, "malformed_json", "The request body is not valid JSON in UTF-8.")
 }
 
-fn explain(error: &serde_path_to_error::Error<serde_json::Error>) -> Error {
+fn explain(error: &serde_path_to_error::Error<serde_json::Error>, bytes: &[u8]) -> Error {
     use serde_json::error::Category;
     let inner = error.inner();
-    if !matches!(inner.classify(), Category::Data) {
+    // A number where one of our words is expected counts as bad syntax with serde_json.
+    if !matches!(inner.classify(), Category::Data) && !is_whole(bytes) {
         return not_json();
     }
     // serde's own texts repeat the client's words after "unknown field" and "invalid value"; only the parts that
@@ -104,7 +118,7 @@ fn explain(error: &serde_path_to_error::Error<serde_json::Error>) -> Error {
     if known && path != "." {
         Error::invalid(format!("Field `{path}` does not have the right type or value."))
     } else {
-        Error::invalid("The request body does not have the right form.")
+        wrong_form()
     }
 }
 
@@ -141,6 +155,8 @@ mod tests {
             (r#"{"message":"a"} canary"#, Kind::Malformed, "JSON"),
             ("canary", Kind::Malformed, "JSON"),
             ("[]", Kind::Invalid, "form"),
+            (r#"["canary"]"#, Kind::Invalid, "form"),
+            (r#"["canary""#, Kind::Malformed, "JSON"),
         ] {
             let error = refusal(body);
             assert_eq!(error.kind(), kind, "{body}");

@@ -22,6 +22,10 @@ pub struct StoreConfig {
     /// or `postgres://user:password@host/database`.
     pub url: Secret<String>,
     /// PostgreSQL: the login that may become `chatward_owner` and migrate. The application's own where absent.
+    ///
+    /// It makes the three roles (`chatward_owner`, `chatward_app`, `chatward_admin`, none of which can log in) if it has
+    /// CREATEROLE. Otherwise an administrator makes them, gives each login its one role
+    /// (`GRANT chatward_app TO …`) and this one CREATE on the database.
     pub migrate_url: Option<Secret<String>>,
     /// PostgreSQL: the login that may become `chatward_admin`. The application's own where absent.
     pub admin_url: Option<Secret<String>>,

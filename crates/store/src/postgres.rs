@@ -68,10 +68,9 @@ pub(crate) async fn open(config: &StoreConfig) -> Result<Postgres> {
 impl Postgres {
     /// One connection of the migrating login, not yet in the owner's role, with no limit on a statement's run.
     pub(crate) fn migrating_pool(&self) -> PgPool {
-        PgPoolOptions::new()
-            .max_connections(1)
-            .acquire_timeout(MIGRATION_CONNECT_DEADLINE)
-            .connect_lazy_with(PgConnectOptions::clone(&self.migrate).options([("statement_timeout", "0"), ("lock_timeout", "60s")]))
+        PgPoolOptions::new().max_connections(1).acquire_timeout(MIGRATION_CONNECT_DEADLINE).connect_lazy_with(
+            PgConnectOptions::clone(&self.migrate).options([("statement_timeout", "0"), ("lock_timeout", "60s")]),
+        )
     }
 }
 

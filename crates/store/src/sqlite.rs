@@ -141,17 +141,25 @@ impl Lease {
     pub(crate) async fn begin(&mut self, statement: &'static str) -> Result<()> {
         // Set first: if this future is dropped on the way, the transaction may have begun.
         self.in_transaction = true;
-        let begun = within_deadline(sqlx::query(statement).execute(self.connection()?)).await.map(|_| ());
-        self.in_transaction = begun.is_ok();
-        begun
+        self.run(statement).await
     }
 
+    /// Ends the transaction, if one was begun.
     pub(crate) async fn commit(mut self) -> Result<()> {
         if self.in_transaction {
-            within_deadline(sqlx::query("COMMIT").execute(self.connection()?)).await?;
+            self.run("COMMIT").await?;
             self.in_transaction = false;
         }
         Ok(())
+    }
+
+    async fn run(&mut self, statement: &'static str) -> Result<()> {
+        let outcome = within_deadline(sqlx::query(statement).execute(self.connection()?)).await;
+        if outcome.is_err() {
+            // Whether a transaction is open now depends on what went wrong; a new connection has none.
+            self.doubt();
+        }
+        outcome.map(|_| ())
     }
 
     /// After an error that may have left a statement running: the connection is not used again.

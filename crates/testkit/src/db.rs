@@ -90,6 +90,33 @@ impl TestDb {
         }
     }
 
+    /// Everything that the database holds, as bytes to search: the files of SQLite as they are, log and index of the
+    /// log included; the rows of PostgreSQL as text, with bytes in hexadecimal.
+    pub async fn everything(&self) -> Vec<u8> {
+        let Some(path) = self.path() else { return self.every_row().await };
+        let files = ["", "-wal", "-shm", "-journal"].map(|end| format!("{}{end}", path.display()));
+        files.iter().filter_map(|file| std::fs::read(file).ok()).collect::<Vec<_>>().concat()
+    }
+
+    async fn every_row(&self) -> Vec<u8> {
+        let mut connection = self.superuser().await;
+        let tables: Vec<String> =
+            sqlx::query_scalar("SELECT tablename::text FROM pg_tables WHERE schemaname NOT LIKE 'pg_%' AND schemaname <> 'information_schema'")
+                .fetch_all(&mut connection)
+                .await
+                .expect("the list of tables");
+        let mut text = String::new();
+        for table in tables {
+            // The names come from the database's own list.
+            let rows = format!("SELECT coalesce(string_agg(t::text, E'\\n'), '') FROM \"{table}\" t");
+            let rows: String =
+                sqlx::query_scalar(AssertSqlSafe(rows)).fetch_one(&mut connection).await.expect("the rows of a table");
+            text.push_str(&rows);
+            text.push('\n');
+        }
+        text.into_bytes()
+    }
+
     /// A superuser's connection to the PostgreSQL database, past every fence, to look at what the store did.
     pub async fn superuser(&self) -> PgConnection {
         let Place::Server(database) = &self.place else { panic!("SQLite has no superuser") };

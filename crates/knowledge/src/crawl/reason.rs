@@ -92,10 +92,10 @@ impl SkipReason {
         )
     }
 
-    /// Whether the site as a whole seems to be unwell.
+    /// Whether the site as a whole seems to be unwell, or set on keeping us busy.
     pub(super) fn is_outage(&self) -> bool {
         match self {
-            Self::Timeout | Self::Unreachable(_) => true,
+            Self::Timeout | Self::TooSlow | Self::Unreachable(_) => true,
             Self::Status(status) => *status >= 500 || *status == 429,
             _ => false,
         }

@@ -31,7 +31,7 @@ pub const MAX_LINKS: usize = 5_000;
 /// Blocks kept of one page at most.
 pub const MAX_BLOCKS: usize = 20_000;
 /// The time one page may take.
-pub const DEADLINE: Duration = Duration::from_secs(5);
+pub const DEADLINE: Duration = Duration::from_secs(3);
 const MAX_TITLE_CHARS: usize = 200;
 
 /// A page, read.
@@ -113,7 +113,7 @@ pub fn extract_until(
 
 /// Parses piece by piece, so that markup which the guard misjudged still ends at the deadline.
 fn parse(text: &str, deadline: Instant) -> Result<Document, SkipReason> {
-    const PIECE: usize = 8 * 1024;
+    const PIECE: usize = 512;
     let options = ParseOpts {
         tree_builder: TreeBuilderOpts {
             // As a visitor without scripts sees it: what stands in <noscript> counts.

@@ -128,21 +128,25 @@ fn other_types_are_refused_and_missing_ones_guessed() {
 #[test]
 fn bombs_end_quickly_with_a_reason() {
     let url = page_url();
-    let began = Instant::now();
-    let run = |html: String| extract(html.as_bytes(), Some("text/html"), &url);
+    let run = |html: String| {
+        let began = Instant::now();
+        let outcome = extract(html.as_bytes(), Some("text/html"), &url);
+        // The deadline, and as much again twice for a machine that has other things to do.
+        assert!(began.elapsed() < DEADLINE * 3, "{:?}", began.elapsed());
+        outcome
+    };
     assert_eq!(run("<div>".repeat(100_000)).unwrap_err(), SkipReason::TooDeep);
-    assert_eq!(run("<svg><style>".to_owned() + &"<g>".repeat(200_000)).map(|page| page.blocks.len()), Ok(0));
-    // What the guard takes for the text of a style sheet, a parser takes for elements.
+    // What the guard takes for the text of a style sheet, a parser takes for elements: the deadline ends that.
+    assert_eq!(run("<svg><style>".to_owned() + &"<g>".repeat(20_000)).map(|page| page.blocks.len()), Ok(0));
     let hidden = "<svg><style>".to_owned() + &"<g>".repeat(30_000) + &"</x>".repeat(300_000);
-    let _ = run(hidden);
+    assert_eq!(run(hidden).unwrap_err(), SkipReason::TooSlow);
     let tables = "<table><tr><td>".repeat(400) + "deep";
     assert!(run(tables).is_ok());
     assert_eq!(run("x".repeat(MAX_HTML_BYTES + 1)).unwrap_err(), SkipReason::TooLarge);
-    let words = format!("<p>{}</p>", "word ".repeat(300_000));
+    let words = format!("<p>{}</p>", "word ".repeat(200_000));
     assert!(run(words).is_ok());
-    let rows = format!("<table>{}</table>", "<tr><td>a<td>b".repeat(30_000));
+    let rows = format!("<table>{}</table>", "<tr><td>a<td>b".repeat(20_000));
     assert!(run(rows).unwrap().blocks.len() <= MAX_BLOCKS);
-    assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
 }
 
 #[test]
@@ -153,7 +157,7 @@ fn a_deadline_in_the_past_ends_at_once() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
     fn any_markup_is_survived(

@@ -17,7 +17,7 @@ pub use query::Query;
 use crate::language::Language;
 use crate::words::Analyser;
 use feature::Vocabulary;
-use segment::{MAX_UNITS, Posting, Segment};
+use segment::{MAX_UNITS, Posting, Segment, Unit};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -105,15 +105,22 @@ impl Index {
         if total.is_none_or(|total| total > MAX_INDEX_BYTES) {
             return Err(IndexError::TooLarge);
         }
-        let mut language = None;
-        let mut units = Vec::new();
+        let mut decoded =
+            segments.iter().map(|bytes| Segment::decode(bytes.as_ref())).collect::<Result<Vec<_>, _>>()?;
+        // The order of segments must not change the order of equal hits.
+        decoded.sort_by_key(|segment| segment.units.first().map(|unit| unit.ordinal));
+        let language = decoded.first().map(|segment| segment.language);
+        let mut units: Vec<Unit> = Vec::new();
         let mut merged: BTreeMap<Box<str>, Vec<Posting>> = BTreeMap::new();
-        for bytes in segments {
-            let segment = Segment::decode(bytes.as_ref())?;
-            if language.is_some_and(|language| language != segment.language) {
+        for segment in decoded {
+            if language != Some(segment.language) {
                 return Err(IndexError::Corrupt("segments of different languages"));
             }
-            language = Some(segment.language);
+            if let (Some(last), Some(first)) = (units.last(), segment.units.first())
+                && last.ordinal >= first.ordinal
+            {
+                return Err(IndexError::Corrupt("segments overlap"));
+            }
             let offset = units.len() as u32;
             units.extend_from_slice(&segment.units);
             if units.len() > MAX_INDEXED_CHUNKS {
@@ -130,7 +137,7 @@ impl Index {
         Ok(Self::assemble(language.unwrap_or_default(), &units, merged))
     }
 
-    fn assemble(language: Language, units: &[segment::Unit], merged: BTreeMap<Box<str>, Vec<Posting>>) -> Self {
+    fn assemble(language: Language, units: &[Unit], merged: BTreeMap<Box<str>, Vec<Posting>>) -> Self {
         let count = units.len().max(1) as f32;
         let total: f64 = units.iter().map(|unit| f64::from(unit.length)).sum();
         let average = (total as f32 / count).max(1.0);

@@ -18,6 +18,13 @@ fn found(index: &Index, question: &str) -> Vec<i64> {
 }
 
 #[test]
+fn an_index_is_shared_between_threads() {
+    fn shared<T: Send + Sync + 'static>() {}
+    shared::<Index>();
+    shared::<Query>();
+}
+
+#[test]
 fn titles_and_headings_count_more_than_text() {
     let filler = "We make things by hand and send them around the world with care and patience.";
     let index = Index::open(&build(
@@ -74,11 +81,9 @@ fn an_index_in_several_segments_finds_the_same() {
     assert_eq!(order.len(), 10);
     assert!(order.iter().all(|ordinal| texts[*ordinal as usize / 3].contains("word5 ")));
     segments.reverse();
-    let mut again = found(&Index::open(&segments).unwrap(), "word5 number5");
-    again.sort_unstable();
-    let mut order = order;
-    order.sort_unstable();
-    assert_eq!(order, again);
+    assert_eq!(order, found(&Index::open(&segments).unwrap(), "word5 number5"));
+    segments.push(segments[0].clone());
+    assert!(matches!(Index::open(&segments), Err(IndexError::Corrupt(_))));
 }
 
 #[test]

@@ -58,7 +58,7 @@ pub struct Look {
     /// Origins to which links in answers may be live; all others are shown as text.
     pub link_origins: Vec<String>,
     /// The most characters (Unicode scalar values) that a message may have.
-    pub message_characters: usize,
+    pub max_characters: usize,
 }
 
 /// The state of a session.
@@ -202,7 +202,7 @@ fn look(app: &App, site: &Site) -> Look {
         language: settings.language.clone().unwrap_or_else(|| "en".to_owned()),
         contact: settings.contact.clone(),
         link_origins,
-        message_characters: app.config.messages.max_characters,
+        max_characters: app.config.messages.max_characters,
     }
 }
 

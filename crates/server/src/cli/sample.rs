@@ -21,7 +21,7 @@ pub(super) const NAME: &str = "Pellamoor Kettle & Tea";
 pub(super) const GREETING: &str = "Hello! Ask me about our tea, shipping, returns or anything else in the shop.";
 /// What its chat offers.
 pub(super) const STARTERS: [&str; 3] =
-    ["What does shipping to Canada cost?", "How do I return something?", "Which kettle keeps its temperature?"];
+    ["What does shipping to Canada cost?", "How do I return something?", "How do I descale a kettle?"];
 /// Where its chat sends those it cannot help.
 pub(super) const CONTACT: &str = "Write to hello@pellamoor.example";
 

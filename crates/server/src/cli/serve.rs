@@ -10,6 +10,7 @@ use clap::Args;
 use std::fs::File;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
@@ -99,6 +100,7 @@ impl Running {
         telling.abort();
         let _ = self.jobs.await;
         self.app.stop().await;
+        crate::telemetry::flush(Duration::from_secs(1));
     }
 }
 

@@ -9,7 +9,7 @@ use super::section::{Section, Setting};
 use super::shape::Secrecy;
 use super::{
     Admin, Budgets, Config, Cors, Crawl, Database, Feeds, Front, Headers, Installation, Limits, Logging, Messages,
-    Origin, ProviderConfig, RetentionRules, Server, Sessions, Vault, sections,
+    Origin, ProviderConfig, Server, Sessions, Vault, sections,
 };
 use std::fmt::Write as _;
 
@@ -172,7 +172,6 @@ pub(super) fn redacted(config: &Config) -> String {
     print("[crawl]", Crawl::TABLE, config.crawl.show());
     print("[logging]", Logging::TABLE, config.logging.show());
     print("[headers]", Headers::TABLE, config.headers.show());
-    print("[retention]", RetentionRules::TABLE, config.retention.show());
     print("[feeds]", Feeds::TABLE, config.feeds.show());
     out
 }

@@ -29,7 +29,7 @@ pub use sections::{
     AddressChange, Admin, ClientAddressHeader, Cors, Database, Feeds, Front, Headers, Installation, Limits, LogFormat,
     LogLevel, Logging, Server, Sessions, Vault,
 };
-pub use sections_answers::{Budgets, Crawl, Messages, ProviderConfig, ProviderKind, Retention, RetentionRules};
+pub use sections_answers::{Budgets, Crawl, Messages, ProviderConfig, ProviderKind};
 
 use chatward_types::Environment;
 use layers::Layers;
@@ -74,8 +74,6 @@ pub struct Config {
     pub logging: Logging,
     /// Response headers.
     pub headers: Headers,
-    /// How long data is kept.
-    pub retention: RetentionRules,
     /// Broadcast feeds.
     pub feeds: Feeds,
     origins: BTreeMap<String, Origin>,
@@ -191,7 +189,6 @@ impl Config {
             crawl: Crawl::read(&mut layers, Crawl::TABLE)?,
             logging: Logging::read(&mut layers, Logging::TABLE)?,
             headers: Headers::read(&mut layers, Headers::TABLE)?,
-            retention: RetentionRules::read(&mut layers, RetentionRules::TABLE)?,
             feeds: Feeds::read(&mut layers, Feeds::TABLE)?,
             origins: BTreeMap::new(),
             warnings: Vec::new(),
@@ -241,7 +238,6 @@ fn sections() -> Vec<section::Section> {
         Crawl::section(),
         Logging::section(),
         Headers::section(),
-        RetentionRules::section(),
         Feeds::section(),
     ]
 }

@@ -1,4 +1,4 @@
-//! The settings of answering: money, messages, providers, crawling, retention.
+//! The settings of answering: money, messages, providers, crawling.
 //!
 //! Owns: the sections' structs. Never does: relate one setting to another; that is `rules.rs`.
 
@@ -108,45 +108,6 @@ section! {
         delay_ms: u64 = Text("100"), whole(0, 60_000), [];
         /// How the crawler names itself, in its requests and to robots.txt.
         user_agent: String = Text("ChatwardBot/0.1"), user_agent(), [];
-    }
-}
-
-/// How long conversations are kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Retention {
-    /// As long as their session.
-    Session,
-    /// This many days.
-    Days(u32),
-}
-
-section! {
-    /// How long data is kept.
-    RetentionRules "retention" {
-        /// Conversations.
-        conversations: Retention = Text("session"), retention(), [];
-    }
-}
-
-fn retention() -> Simple<Retention> {
-    Simple {
-        expects: "\"session\" or a number of days such as \"30d\" (at most 3650)".into(),
-        read: Box::new(|text| {
-            if text == "session" {
-                return Ok(Retention::Session);
-            }
-            match text.strip_suffix('d').and_then(|days| days.parse::<u32>().ok()) {
-                Some(days @ 1..=3650) => Ok(Retention::Days(days)),
-                _ => wrong(
-                    "is neither \"session\" nor a number of days",
-                    "write \"session\" or days such as \"30d\" (at most 3650)",
-                ),
-            }
-        }),
-        show: |value| match value {
-            Retention::Session => quoted("session"),
-            Retention::Days(days) => quoted(&format!("{days}d")),
-        },
     }
 }
 

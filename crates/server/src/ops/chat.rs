@@ -195,18 +195,25 @@ pub async fn look_up(app: &App, site: &Site, question: &str, turns: &[crate::ops
         query = open.index.analyse(&format!("{} {question}", before.text));
         hits = open.index.search_query(&query, PASSAGES);
     }
-    let chunk_of = |hit: &Hit| open.chunks.get(usize::try_from(hit.ordinal).ok()?);
-    let found: Vec<(u32, &Hit, &indexes::Chunk)> =
-        hits.iter().zip(1..).filter_map(|(hit, number)| Some((number, hit, chunk_of(hit)?))).collect();
-    let quotable: Vec<answer::Passage<'_>> = found
+    let mut found: Vec<(&Hit, &indexes::Chunk)> = hits
         .iter()
-        .map(|&(number, _, chunk)| answer::Passage { number, heading: &chunk.heading, text: &chunk.text })
+        .filter_map(|hit| Some((hit, open.chunks.get(usize::try_from(hit.ordinal).ok()?)?)))
         .collect();
-    let from_sources = match answer::extractive_answer(&query, &hits, &quotable) {
+    let mut said = answer::extractive_answer(&query, &hits, &quotable(&found));
+    if !said.used().iter().copied().eq(1..=count(said.used().len())) {
+        // What is quoted is numbered from 1 without gaps, so it goes first; the quotes stay the same.
+        let used: Vec<usize> = said.used().iter().map(|number| *number as usize - 1).collect();
+        let mut first: Vec<(&Hit, &indexes::Chunk)> = used.iter().filter_map(|place| found.get(*place).copied()).collect();
+        let rest = found.iter().enumerate().filter(|(place, _)| !used.contains(place)).map(|(_, passage)| *passage);
+        first.extend(rest);
+        found = first;
+        said = answer::extractive_answer(&query, &hits, &quotable(&found));
+    }
+    let from_sources = match said {
         ExtractiveAnswer::Found { text, .. } => text.into(),
         ExtractiveAnswer::NotOnThisSite { text } => not_found(site, text),
     };
-    let passage = |&(number, hit, chunk): &(u32, &Hit, &indexes::Chunk)| Passage {
+    let passage = |(&(hit, chunk), number): (&(&Hit, &indexes::Chunk), u32)| Passage {
         number,
         title: Arc::clone(&chunk.title),
         url: Arc::clone(&chunk.url),
@@ -214,7 +221,19 @@ pub async fn look_up(app: &App, site: &Site, question: &str, turns: &[crate::ops
         score: hit.score,
         quote: answer::quote(&query, &chunk.heading, &chunk.text).text.into(),
     };
-    Ok(Found { passages: found.iter().map(passage).collect(), from_sources })
+    Ok(Found { passages: found.iter().zip(1..).map(passage).collect(), from_sources })
+}
+
+fn quotable<'a>(found: &[(&Hit, &'a indexes::Chunk)]) -> Vec<answer::Passage<'a>> {
+    found
+        .iter()
+        .zip(1..)
+        .map(|((_, chunk), number)| answer::Passage { number, heading: &chunk.heading, text: &chunk.text })
+        .collect()
+}
+
+fn count(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }
 
 /// That the site does not say, and whom to ask instead where its owner has set that.

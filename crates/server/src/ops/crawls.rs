@@ -85,7 +85,7 @@ pub async fn run(
     let start = Url::parse(&site.url).map_err(Error::internal)?;
     let request = CrawlRequest {
         start,
-        reach: app.crawl_reach.clone(),
+        reach: app.crawl_reach,
         limits: limits(app),
         user_agent: app.config.crawl.user_agent.clone(),
     };
@@ -116,6 +116,8 @@ pub async fn run(
     app.store.swap_generation(scope, site.id, generation, app.clock.now()).await?;
     app.sites.forget(site.id);
     gathered.report.swapped = true;
+    app.metrics.count_crawl_pages("indexed", u64::from(gathered.report.pages));
+    app.metrics.count_crawl_pages("left_out", u64::from(gathered.report.skipped_total));
     Ok(gathered.report)
 }
 

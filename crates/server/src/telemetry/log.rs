@@ -3,7 +3,7 @@
 //! Owns: the format, the level, and a bounded queue, so that a stalled reader of standard error (a full pipe) costs log
 //! lines, which are counted, and never an answer. Never does: read the environment (no RUST_LOG).
 
-use crate::config::{LogFormat, Logging};
+use crate::config::{LogFormat, LogLevel, Logging};
 use std::io::{self, Write};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -38,15 +38,20 @@ pub fn flush(deadline: Duration) -> bool {
     STARTED.get().is_none_or(|queue| queue.flush(deadline))
 }
 
-/// The log in the configured form.
-fn subscriber(settings: &Logging, queue: Queue) -> Box<dyn tracing::Subscriber + Send + Sync> {
-    let mut directives = settings.level.as_str().to_owned();
-    let quiet = if settings.level == crate::config::LogLevel::Error { "error" } else { "warn" };
+/// What is logged at a level: the libraries' own details never are.
+pub fn filter(level: LogLevel) -> EnvFilter {
+    let mut directives = level.as_str().to_owned();
+    let quiet = if level == LogLevel::Error { "error" } else { "warn" };
     for library in QUIET {
         directives.push_str(&format!(",{library}={quiet}"));
     }
+    EnvFilter::new(directives)
+}
+
+/// The log in the configured form.
+fn subscriber(settings: &Logging, queue: Queue) -> Box<dyn tracing::Subscriber + Send + Sync> {
     let builder =
-        tracing_subscriber::fmt().with_env_filter(EnvFilter::new(directives)).with_ansi(false).with_writer(queue);
+        tracing_subscriber::fmt().with_env_filter(filter(settings.level)).with_ansi(false).with_writer(queue);
     match settings.format {
         LogFormat::Json => {
             Box::new(builder.json().flatten_event(true).with_current_span(false).with_span_list(false).finish())

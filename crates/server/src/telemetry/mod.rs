@@ -6,5 +6,5 @@
 mod log;
 mod metrics;
 
-pub use log::{flush, start};
+pub use log::{filter, flush, start};
 pub use metrics::Metrics;

@@ -1,8 +1,6 @@
 //! When parts fail (ERR-02, ERR-03): the next provider answers, the sources answer last, and a broken log, a dead
 //! provider or an answer that breaks off never takes the server down or ends as if it were whole.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking, as tests do")]
-
 use crate::world::{QUESTION, World, fake_key};
 use chatward_testkit::provider::{Ending, FakeProvider, Reply as Script};
 use http::{Method, StatusCode};

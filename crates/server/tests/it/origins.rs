@@ -1,5 +1,6 @@
 //! Which pages may call: what a preflight grants, what a page of a stranger gets, and that each site has its own.
 
+use crate::wire;
 use crate::world::{QUESTION, SHOP, STRANGER, Visitor, World};
 use chatward::config::{Config, Overrides};
 use chatward::ops::sites;
@@ -116,8 +117,7 @@ async fn every_change_from_a_strange_page_is_refused_and_logged_even_with_a_good
         }
         refused += 4;
     }
-    let logged = world.events().iter().filter(|name| **name == "CORS_BLOCKED").count();
-    assert_eq!(logged, refused);
+    assert_eq!(wire::count_of(&world, "CORS_BLOCKED"), refused);
     let state = world.by(&visitor, Method::GET, SESSION).send().await;
     assert_eq!(state.status, StatusCode::OK, "it was not deleted");
     assert_eq!(state.json()["messages"], serde_json::json!([]), "nothing was asked");

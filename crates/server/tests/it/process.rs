@@ -18,9 +18,9 @@ use std::time::{Duration, Instant};
 const PROGRAM: &str = env!("CARGO_BIN_EXE_chatward");
 
 /// A server that runs as a process of its own; killed when the test is over.
-struct Server {
+pub(crate) struct Server {
     child: Child,
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
 }
 
 impl Drop for Server {
@@ -31,7 +31,7 @@ impl Drop for Server {
 }
 
 impl Server {
-    fn start(folder: &Path, variables: &[(&str, &str)]) -> Self {
+    pub(crate) fn start(folder: &Path, variables: &[(&str, &str)]) -> Self {
         let mut child = command(folder)
             .args(["serve", "--listen", "127.0.0.1:0", "--json"])
             .env("CHATWARD_ADMIN_LISTEN", "off")
@@ -47,12 +47,12 @@ impl Server {
         Self { child, address }
     }
 
-    fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let status = Command::new("kill").args([name, &self.child.id().to_string()]).status().unwrap();
         assert!(status.success());
     }
 
-    fn wait(&mut self) -> i32 {
+    pub(crate) fn wait(&mut self) -> i32 {
         let deadline = Instant::now() + Duration::from_secs(30);
         while Instant::now() < deadline {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -63,7 +63,7 @@ impl Server {
         panic!("the server did not stop in time");
     }
 
-    async fn visitor(&self, key: &str) -> String {
+    pub(crate) async fn visitor(&self, key: &str) -> String {
         let origin = format!("http://{}", self.address);
         let reply = request(self.address, Method::POST, "/api/v1/widget/sessions")
             .header("origin", &origin)
@@ -75,17 +75,17 @@ impl Server {
 }
 
 /// The program with a data folder and nothing of this machine's environment.
-fn command(folder: &Path) -> Command {
+pub(crate) fn command(folder: &Path) -> Command {
     let mut command = Command::new(PROGRAM);
     command.current_dir(folder).arg("--data").arg(folder).env_clear().env("PATH", "/usr/bin:/bin");
     command
 }
 
-fn run(folder: &Path, arguments: &[&str]) -> Output {
+pub(crate) fn run(folder: &Path, arguments: &[&str]) -> Output {
     command(folder).args(arguments).output().expect("the program")
 }
 
-fn add_site(folder: &Path) -> String {
+pub(crate) fn add_site(folder: &Path) -> String {
     let output = run(folder, &["site", "add", "https://shop.example/", "--no-crawl", "--json"]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let value: Value = serde_json::from_slice(&output.stdout).unwrap();

@@ -8,14 +8,14 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 /// Opens a connection and sends `bytes` on it.
-pub async fn begin(world: &World, bytes: impl AsRef<[u8]>) -> TcpStream {
+pub(crate) async fn begin(world: &World, bytes: impl AsRef<[u8]>) -> TcpStream {
     let mut stream = world.connect().await;
     stream.write_all(bytes.as_ref()).await.unwrap();
     stream
 }
 
 /// Reads one answer, head and body, from the connection.
-pub async fn answer(stream: &mut TcpStream) -> String {
+pub(crate) async fn answer(stream: &mut TcpStream) -> String {
     let mut received = Vec::new();
     let mut buffer = [0; 4096];
     loop {
@@ -35,17 +35,28 @@ pub async fn answer(stream: &mut TcpStream) -> String {
 }
 
 /// Sends `bytes` on a connection of their own and reads the answer.
-pub async fn exchange(world: &World, bytes: impl AsRef<[u8]>) -> String {
+pub(crate) async fn exchange(world: &World, bytes: impl AsRef<[u8]>) -> String {
     answer(&mut begin(world, bytes).await).await
 }
 
+/// The same on an open connection.
+pub(crate) async fn exchange_on(mut stream: TcpStream, bytes: impl AsRef<[u8]>) -> String {
+    stream.write_all(bytes.as_ref()).await.unwrap();
+    answer(&mut stream).await
+}
+
 /// The status code of an answer; 0 where there is none.
-pub fn status(answer: &str) -> u16 {
+pub(crate) fn status(answer: &str) -> u16 {
     answer.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0)
 }
 
+/// How often an event of this name was emitted, gathered ones included.
+pub(crate) fn count_of(world: &World, name: &str) -> u64 {
+    world.app.events.counts().iter().find(|(other, _)| *other == name).map_or(0, |(_, count)| *count)
+}
+
 /// Waits until `reached` holds; the test fails where that never comes.
-pub async fn until(reached: impl Fn() -> bool) {
+pub(crate) async fn until(reached: impl Fn() -> bool) {
     let waiting = async {
         while !reached() {
             tokio::task::yield_now().await;

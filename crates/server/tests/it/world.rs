@@ -49,6 +49,8 @@ pub(crate) struct Builder {
     without_site: bool,
     database: Option<TestDb>,
     folder: Option<TempDir>,
+    resolver: Option<Arc<dyn chatward_egress::Resolve>>,
+    sample: Option<SocketAddr>,
 }
 
 /// A running server.
@@ -117,6 +119,18 @@ impl Builder {
         self
     }
 
+    /// Names outside are looked up here.
+    pub(crate) fn resolver(mut self, resolver: impl chatward_egress::Resolve + 'static) -> Self {
+        self.resolver = Some(Arc::new(resolver));
+        self
+    }
+
+    /// The one socket that a crawl may visit, as in the demo.
+    pub(crate) fn sample(mut self, socket: SocketAddr) -> Self {
+        self.sample = Some(socket);
+        self
+    }
+
     /// The database and the data folder of a world that has stopped.
     pub(crate) fn again(mut self, database: TestDb, folder: TempDir) -> Self {
         self.database = Some(database);
@@ -151,8 +165,13 @@ impl Builder {
         let address = listener.local_addr().unwrap();
         let admin_address = admin_listener.local_addr().unwrap();
         let clock = Arc::new(FakeClock::at(1_800_000_000_000_000));
-        let options =
-            Options { clock: clock.clone(), entropy: Arc::new(SystemEntropy), sample: None, ..Options::default() };
+        let options = Options {
+            clock: clock.clone(),
+            entropy: Arc::new(SystemEntropy),
+            sample: self.sample,
+            resolver: self.resolver,
+            ..Options::default()
+        };
         let app = App::start(config.bound_to(address), options).await.expect("an app");
         let site = match app.store.list_sites(&Scope::of(app.owner)).await.unwrap().into_iter().next() {
             Some(site) if !is_new => site,

@@ -1,8 +1,10 @@
 //! The global tables: settings, signing keys, budgets, nodes, changes.
 
 use crate::on_both;
-use chatward_store::{NODE_SILENCE, SigningKeyRow};
+use crate::world::World;
+use chatward_store::{Engine, NODE_SILENCE, SigningKeyRow};
 use chatward_types::{Kind, NodeId};
+use std::time::Duration;
 
 on_both! {
     async fn the_first_to_set_a_setting_wins(world) {
@@ -103,7 +105,7 @@ on_both! {
             }
             seen
         };
-        let deadline = std::time::Duration::from_secs(30);
+        let deadline = Duration::from_secs(30);
         let (_, mut seen) = tokio::time::timeout(deadline, async {
             tokio::join!(futures_util::future::join_all(crowd), reader)
         }).await.expect("the reader sees all forty; a number that appeared behind it would be missing");
@@ -115,4 +117,32 @@ on_both! {
         store.announce_change("test", None, "after", world.now()).await.expect("announced");
         assert!(store.latest_change().await.expect("a number") > start + 40 && latest == 0, "numbers are not used again");
     }
+}
+
+/// A number is given out before its row can be seen. Were two writers to overlap, a reader could pass the lower number
+/// by; so each holds a lock until its commit, here taken by hand.
+#[tokio::test]
+async fn writers_of_changes_wait_for_each_other() {
+    let world = World::new(Engine::Postgres).await;
+    let (mut slow, mut observer) = (world.db.superuser().await, world.db.superuser().await);
+    sqlx::query("BEGIN").execute(&mut slow).await.expect("a transaction");
+    sqlx::query("SELECT pg_advisory_xact_lock(7233021894460911)")
+        .execute(&mut slow)
+        .await
+        .expect("the lock of changes");
+    let store = world.store().clone();
+    let quick = tokio::spawn(async move { store.announce_change("quick", None, "x", 1).await });
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
+    loop {
+        let waiting: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())")
+            .fetch_one(&mut observer)
+            .await
+            .expect("the locks");
+        if waiting == 1 {
+            break;
+        }
+        assert!(!quick.is_finished() && tokio::time::Instant::now() < deadline, "it does not wait");
+    }
+    sqlx::query("COMMIT").execute(&mut slow).await.expect("the slow one is done");
+    quick.await.expect("no panic").expect("announced");
 }

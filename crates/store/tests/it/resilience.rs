@@ -3,7 +3,6 @@
 use crate::on_both;
 use crate::world::World;
 use chatward_store::{Engine, HotRow, Store, StoreConfig};
-use chatward_testkit::TestDb;
 use chatward_types::{Kind, OwnerId};
 use sqlx::ConnectOptions;
 use sqlx::sqlite::SqliteConnectOptions;
@@ -108,6 +107,39 @@ async fn a_writer_in_another_process_is_waited_for() {
 }
 
 #[tokio::test]
+async fn whoever_waits_for_the_writer_waits_no_longer_than_agreed() {
+    let world = World::new(Engine::Sqlite).await;
+    let session = world.open(&world.alice).await;
+    let config = StoreConfig { acquire_deadline: Duration::from_millis(200), ..world.db.config().clone() };
+    let store = Store::connect(&config).await.expect("a second store on the file");
+    let mut other =
+        SqliteConnectOptions::new().filename(world.db.path().expect("a file")).connect().await.expect("the file");
+    sqlx::query("BEGIN IMMEDIATE").execute(&mut other).await.expect("the lock");
+
+    // The first append takes the writer and waits for the file's lock; seven more fill the queue's 32 MiB.
+    let large = |number: u8| {
+        let mut row = world.message(&session, "");
+        row.sealed = vec![number; (4 << 20) - 1024];
+        let (store, scope) = (store.clone(), world.alice.scope);
+        tokio::spawn(async move { store.append(vec![HotRow::Message { scope, row }]).await })
+    };
+    let waiting: Vec<_> = (0..8).map(large).collect();
+    // One thread runs this test: after this all eight are in the queue.
+    tokio::task::yield_now().await;
+    let late = large(9).await.expect("no panic").expect_err("there is no room");
+    assert_eq!(late.kind(), Kind::Unavailable);
+    let refused = store.announce_change("x", None, "x", 1).await.expect_err("the writer is taken");
+    assert_eq!(refused.kind(), Kind::Unavailable);
+    store.list_messages(&world.alice.scope, session.conversation, 10).await.expect("readers wait for nobody");
+
+    sqlx::query("ROLLBACK").execute(&mut other).await.expect("the lock is free");
+    for append in waiting {
+        append.await.expect("no panic").expect("in time after all");
+    }
+    store.close().await;
+}
+
+#[tokio::test]
 async fn a_server_that_is_not_there_is_unavailable() {
     let url = ["postgres://chatward:", "canary-pass", "@127.0.0.1:1/chatward"].concat();
     let refused = Store::connect(&StoreConfig::development(url)).await.expect_err("nobody listens on port 1");
@@ -146,5 +178,4 @@ async fn a_folder_instead_of_a_file_is_refused() {
     assert_eq!(Store::connect(&config).await.expect_err("a folder").kind(), Kind::Unavailable);
     let config = StoreConfig::development("mysql://localhost/chatward");
     assert_eq!(Store::connect(&config).await.expect_err("another engine").kind(), Kind::Invalid);
-    drop(TestDb::sqlite().await);
 }

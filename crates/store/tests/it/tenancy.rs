@@ -53,7 +53,7 @@ on_both! {
         assert!(store.put_pages(bob, site, next, &[page]).await.is_err());
         assert!(store.put_segment(bob, site, next, 7, vec![7]).await.is_err());
         assert_eq!(store.delete_session(bob, &session.id, world.now()).await.expect("no error"), None);
-        let swept = store.delete_idle_sessions(bob, &[session.id.clone()], i64::MAX, world.now()).await.expect("no error");
+        let swept = store.delete_idle_sessions(bob, std::slice::from_ref(&session.id), i64::MAX, world.now()).await.expect("no error");
         assert_eq!(swept, ErasedSessions::default());
         let feedback = FeedbackRow {
             id: world.id(FeedbackId::generate), message: message.id, conversation: session.conversation,

@@ -27,7 +27,6 @@ fn nothing_set_gives_the_stated_defaults() {
     assert_eq!(config.headers.x_xss_protection.as_deref(), Some("1; mode=block"));
     assert_eq!(config.providers.len(), 1);
     assert_eq!(config.providers[0].kind, ProviderKind::Extractive);
-    assert_eq!(config.retention.conversations, Retention::Session);
     assert_eq!(config.admin.listen, Some("127.0.0.1:9464".parse().expect("an address")));
 }
 

@@ -86,10 +86,6 @@ fn wrong_values_are_named_with_their_place_and_the_fix() {
             "public_url (line 1 of the configuration file): has a path; write scheme and host alone, such as \"https://chat.example.com\"",
         ),
         (
-            "[retention]\nconversations = \"forever\"\n",
-            "retention.conversations (line 2 of the configuration file): is neither \"session\" nor a number of days; write \"session\" or days such as \"30d\" (at most 3650)",
-        ),
-        (
             "[database]\nurl = \"mysql://a:b@localhost/c\"\n",
             "database.url (line 2 of the configuration file): is not a database address; write sqlite:///path/to/chatward.db or postgres://login:password@host/database",
         ),

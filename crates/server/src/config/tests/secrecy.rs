@@ -51,7 +51,6 @@ fn no_complaint_repeats_a_value() {
         format!("[feeds]\nallowed_devices = [\"{secret} \\\\\"]\n"),
         format!("[headers]\nx_xss_protection = \"{secret}\"\n"),
         format!("[crawl]\nuser_agent = \"{secret}\\u0007\"\n"),
-        format!("[retention]\nconversations = \"{secret}\"\n"),
         format!("[[providers]]\nname = \"{secret} \\\\\"\nkind = \"ollama\"\n"),
         format!("[[providers]]\nname = \"a\"\nkind = \"{secret}\"\n"),
         format!("[[providers]]\nname = \"a\"\nkind = \"openai\"\napi_key = \"{secret}\"\nbase_url = \"{secret}\"\n"),

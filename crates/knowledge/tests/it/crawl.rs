@@ -1,14 +1,10 @@
 //! Crawls of real servers, well-behaved and hostile.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
-
-mod site;
-
+use crate::site::{Reply, Site, page};
 use chatward_egress::{Egress, Reach};
 use chatward_knowledge::{
     CrawlEnd, CrawlEvent, CrawlLimits, CrawlReport, CrawlRequest, CrawledPage, SkipReason, crawl,
 };
-use site::{Reply, Site, page};
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -61,7 +57,8 @@ async fn run_from(site: &Site, path: &str, limits: CrawlLimits) -> Crawled {
         user_agent: chatward_knowledge::crawl::USER_AGENT.to_owned(),
     };
     let (sender, mut receiver) = mpsc::channel(4);
-    let crawling = crawl(&egress, request, sender, CancellationToken::new());
+    // As a server runs it: on a task of its own, so that the future must be Send.
+    let crawling = tokio::spawn(async move { crawl(&egress, request, sender, CancellationToken::new()).await });
     let collecting = async {
         let (mut pages, mut skips, mut most_chunks) = (Vec::new(), HashMap::new(), 0);
         while let Some(event) = receiver.recv().await {
@@ -78,6 +75,7 @@ async fn run_from(site: &Site, path: &str, limits: CrawlLimits) -> Crawled {
         (pages, skips, most_chunks)
     };
     let (report, (pages, skips, most_chunks)) = tokio::join!(crawling, collecting);
+    let report = report.unwrap();
     assert_eq!(report.pages, pages.len());
     assert_eq!(report.chunks, pages.iter().map(|page| page.chunks.len()).sum::<usize>());
     Crawled { report, pages, skips, most_chunks }

@@ -1,13 +1,9 @@
 //! From a served site to an answer with its source: crawl, index, search, quote.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
-
-mod site;
-
+use crate::site::{Reply, Site, page};
 use chatward_egress::{Egress, Reach};
 use chatward_knowledge::answer::{ExtractiveAnswer, Passage, extractive_answer};
 use chatward_knowledge::{Chunk, CrawlEvent, CrawlLimits, CrawlRequest, Index, IndexBuilder, crawl};
-use site::{Reply, Site, page};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
