@@ -46,8 +46,30 @@ pub struct Passage {
     pub text: Arc<str>,
     /// How well it fits the question; comparable within one request only.
     pub score: f32,
-    /// Its best sentence or sentences, verbatim: what a citation shows.
-    pub quote: Arc<str>,
+}
+
+/// Makes the answer from the sources alone: words of the passages with their numbers, or that the site does not say.
+/// Whoever found the passages knows which of their sentences answer and in which language to say that none does; it is
+/// made only when no model answers.
+#[derive(Clone)]
+pub struct FromSources(Arc<dyn Fn() -> String + Send + Sync>);
+
+impl FromSources {
+    /// Made by `make`, which is called at most once an answer and must be quick.
+    pub fn new(make: impl Fn() -> String + Send + Sync + 'static) -> Self {
+        Self(Arc::new(make))
+    }
+
+    /// The text.
+    pub fn text(&self) -> String {
+        (self.0)()
+    }
+}
+
+impl From<&'static str> for FromSources {
+    fn from(text: &'static str) -> Self {
+        Self::new(move || text.to_owned())
+    }
 }
 
 /// How the answer should arrive.
@@ -71,9 +93,8 @@ pub struct ChatRequest {
     pub question: String,
     /// What was found on the site, best first. None means that the site does not say.
     pub passages: Arc<[Passage]>,
-    /// What `extractive` answers: words of the passages with their numbers, or that the site does not say. Whoever
-    /// found the passages knows which of their sentences answer, and in which language to say that none does.
-    pub from_sources: Arc<str>,
+    /// What `extractive` answers.
+    pub from_sources: FromSources,
     /// The most tokens that the answer may have.
     pub max_output_tokens: u32,
     /// Sampling temperature; left out for models that refuse it.

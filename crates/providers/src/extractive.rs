@@ -7,7 +7,7 @@ use crate::chat::{ChatRequest, Finish, Passage, Piece, Usage};
 
 /// The whole answer, made at once.
 pub(crate) fn answer(request: &ChatRequest) -> [Piece; 3] {
-    [Piece::Text(request.from_sources.as_ref().to_owned()), Piece::Usage(Usage::default()), Piece::Done(Finish::Stop)]
+    [Piece::Text(request.from_sources.text()), Piece::Usage(Usage::default()), Piece::Done(Finish::Stop)]
 }
 
 /// The numbers of the passages that `text` cites, in the order of their first mention. `[1]`, `[1, 2]` and `[1][2]`
@@ -39,14 +39,13 @@ mod tests {
     use proptest::prelude::*;
     use std::sync::Arc;
 
-    fn passage(number: u32, score: f32, quote: &str) -> Passage {
+    fn passage(number: u32, score: f32, text: &str) -> Passage {
         Passage {
             number,
             title: Arc::from("t"),
             url: Arc::from("u"),
-            text: Arc::from(quote),
+            text: Arc::from(text),
             score,
-            quote: Arc::from(quote),
         }
     }
 

@@ -30,7 +30,7 @@ mod upstream;
 
 pub use answering::{Answering, UsageSource};
 pub use breaker::{Breaker, BreakerSettings, BreakerState, Permit};
-pub use chat::{ChatMessage, ChatRequest, Delivery, Finish, Passage, Piece, Role, Usage};
+pub use chat::{ChatMessage, ChatRequest, Delivery, Finish, FromSources, Passage, Piece, Role, Usage};
 pub use error::{Attempt, FailureClass, Observer, ProviderError, SettingsError};
 pub use estimate::{estimate_request_tokens, estimate_tokens};
 pub use extractive::cited_numbers;

@@ -99,7 +99,6 @@ mod tests {
             url: Arc::from("https://shop.example/shipping"),
             text: Arc::from(text),
             score: 1.0,
-            quote: Arc::from(""),
         }
     }
 

@@ -8,7 +8,8 @@ use crate::store::Store;
 use chatward_types::{OwnerId, Result, Scope, Timestamp};
 
 const INSERT_OWNER: Statement = Statement::both("INSERT INTO owners (owner_id, name, created_at) VALUES ($1, $2, $3)");
-const FIRST_OWNER: Statement = Statement::both("SELECT owner_id FROM owners ORDER BY created_at, owner_id LIMIT 1");
+const ADMIN_FIRST_OWNER: Statement =
+    Statement::both("SELECT owner_id FROM owners ORDER BY created_at, owner_id LIMIT 1");
 const INSERT_DATA_KEY: Statement = Statement::both(
     "INSERT INTO data_keys (owner_id, version, wrapped) VALUES ($1, $2, $3) ON CONFLICT (owner_id, version) DO NOTHING",
 );
@@ -43,7 +44,7 @@ impl Store {
     /// When the database does not answer.
     pub async fn admin_first_owner(&self) -> Result<Option<OwnerId>> {
         let mut tx = self.admin("admin_first_owner").await?;
-        let owner = first!(FirstOwner, tx, FIRST_OWNER)?;
+        let owner = first!(FirstOwner, tx, ADMIN_FIRST_OWNER)?;
         tx.commit().await?;
         Ok(owner.map(|owner| owner.id))
     }

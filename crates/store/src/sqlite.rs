@@ -63,6 +63,8 @@ pub(crate) async fn open(path: &Path, readers: u32, deadline: Duration) -> Resul
         .pragma("journal_size_limit", "67108864")
         .pragma("wal_autocheckpoint", "4000")
         .pragma("temp_store", "MEMORY")
+        // What is erased is overwritten with zeros, not only unlinked.
+        .pragma("secure_delete", "ON")
         .pragma("trusted_schema", "OFF")
         .disable_statement_logging();
     let sqlite = Sqlite {
@@ -210,4 +212,71 @@ fn create_private(path: &Path) -> Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn file() -> (Sqlite, tempfile::TempDir) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let sqlite = open(&folder.path().join("x.db"), 2, Duration::from_millis(200)).await.expect("a file");
+        (sqlite, folder)
+    }
+
+    async fn run(lease: &mut Lease, text: &'static str) -> sqlx::Result<u64> {
+        let connection = lease.connection().expect("a connection");
+        sqlx::query(text).execute(connection).await.map(|done| done.rows_affected())
+    }
+
+    #[tokio::test]
+    async fn a_reader_cannot_write() {
+        let (sqlite, _folder) = file().await;
+        let mut reader = sqlite.readers.lease().await.expect("a reader");
+        let refused = run(&mut reader, "CREATE TABLE t (x INTEGER)").await.expect_err("read only");
+        assert!(refused.to_string().contains("readonly"), "{refused}");
+    }
+
+    #[tokio::test]
+    async fn a_lease_dropped_in_a_transaction_comes_back_rolled_back() {
+        let (sqlite, _folder) = file().await;
+        let mut lease = sqlite.writer.lease().await.expect("the writer");
+        run(&mut lease, "CREATE TABLE t (x INTEGER)").await.expect("a table");
+        lease.begin("BEGIN IMMEDIATE").await.expect("a transaction");
+        run(&mut lease, "INSERT INTO t VALUES (1)").await.expect("a row");
+        drop(lease);
+        let mut lease = sqlite.writer.lease().await.expect("the writer, once it is rolled back");
+        lease.begin("BEGIN IMMEDIATE").await.expect("no transaction is left open");
+        assert_eq!(run(&mut lease, "DELETE FROM t").await.expect("a table"), 0, "the row is not there");
+        lease.commit().await.expect("a commit");
+    }
+
+    #[tokio::test]
+    async fn a_connection_in_doubt_is_replaced() {
+        let (sqlite, _folder) = file().await;
+        let mut lease = sqlite.writer.lease().await.expect("the writer");
+        lease.begin("BEGIN IMMEDIATE").await.expect("a transaction");
+        lease.doubt();
+        drop(lease);
+        assert!(sqlite.writer.idle().is_empty());
+        let mut lease = sqlite.writer.lease().await.expect("a new one");
+        lease.begin("BEGIN IMMEDIATE").await.expect("the old one's lock is gone");
+    }
+
+    #[tokio::test]
+    async fn leases_are_bounded_and_end_with_the_close() {
+        let (sqlite, _folder) = file().await;
+        let held = sqlite.writer.lease().await.expect("the writer");
+        let refused = sqlite.writer.lease().await.expect_err("it is taken");
+        assert_eq!(refused.kind(), chatward_types::Kind::Unavailable);
+        let closing = tokio::spawn({
+            let writer = Arc::clone(&sqlite.writer);
+            async move { writer.close().await }
+        });
+        tokio::task::yield_now().await;
+        assert!(!closing.is_finished(), "it waits for the one in use");
+        drop(held);
+        closing.await.expect("no panic");
+        assert!(sqlite.writer.lease().await.is_err(), "closed");
+    }
 }

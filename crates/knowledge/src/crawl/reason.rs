@@ -4,9 +4,12 @@
 //! Never does: tell more about a refused address than the guard does; the texts of network failures are for the
 //! operator and the owner, who chose the address, not for strangers.
 
-use chatward_egress::{FetchError, FetchFailure};
+use chatward_egress::{FetchError, FetchFailure, Refusal};
 use std::fmt;
 use url::Url;
+
+/// Said of names that do not resolve and of addresses that are not the public internet's, alike.
+const NOWHERE: &str = "it leads to no host on the public internet";
 
 /// Why a page was skipped.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,6 +99,7 @@ impl SkipReason {
     pub(super) fn is_outage(&self) -> bool {
         match self {
             Self::Timeout | Self::TooSlow | Self::Unreachable(_) => true,
+            Self::Refused(why) => **why == *NOWHERE,
             Self::Status(status) => *status >= 500 || *status == 429,
             _ => false,
         }
@@ -131,8 +135,13 @@ impl fmt::Display for SkipReason {
 impl From<&FetchError> for SkipReason {
     fn from(error: &FetchError) -> Self {
         match error.failure() {
+            // What the network told us is one text: whether a name exists inside, and where it leads, is nobody's
+            // business. The other refusals follow from the address as it was written.
+            FetchFailure::Dns
+            | FetchFailure::Refused(Refusal::NotPublic | Refusal::Metadata | Refusal::OwnAddress) => {
+                Self::Refused(NOWHERE.into())
+            }
             FetchFailure::Refused(refusal) => Self::Refused(refusal.to_string().into()),
-            FetchFailure::Dns => Self::Unreachable("its name does not resolve"),
             FetchFailure::Connect => Self::Unreachable("no connection"),
             FetchFailure::Tls => Self::Unreachable("no secure connection"),
             FetchFailure::Timeout => Self::Timeout,

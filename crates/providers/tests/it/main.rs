@@ -92,7 +92,6 @@ fn request(delivery: Delivery) -> ChatRequest {
         url: "https://shop.example/shipping".into(),
         text: "Shipping to Canada costs 12 dollars. It takes five days.".into(),
         score: 3.0,
-        quote: "Shipping to Canada costs 12 dollars.".into(),
     };
     ChatRequest {
         system: "Answer from the passages.".to_owned(),

@@ -7,12 +7,13 @@
 
 use crate::app::App;
 use crate::client::Client;
-use crate::ops::chat::{self, Allowance, Citation, Content};
+use crate::ops::chat::{self, Allowance, Content};
 use crate::ops::data_keys::OwnerKeys;
+use crate::ops::lookup::{self, Citation, Found};
 use crate::ops::sessions::{Answering as PlaceInSession, Live};
 use crate::ops::sites::Site;
 use chatward_providers::{
-    Attempt, ChatRequest, Finish, Observer, Piece, Usage, cited_numbers, estimate_request_tokens,
+    Attempt, ChatRequest, Finish, Observer, Piece, Usage, estimate_request_tokens,
 };
 use chatward_store::{HotRow, MessageRow, MessageState, Role, UsageRow};
 use chatward_types::{Error, EventName, MessageId, Outcome, Result, Severity, Timestamp, UsageId};
@@ -25,6 +26,8 @@ use tokio::time::Instant;
 const GRACE: Duration = Duration::from_secs(5);
 /// How long a reader may leave the queue full before it counts as gone.
 const READER_PATIENCE: Duration = Duration::from_secs(30);
+/// The name of the provider that needs nobody.
+const FROM_SOURCES: &str = "extractive";
 /// The longest answer that is kept.
 const MOST_TEXT: usize = 64 * 1024;
 
@@ -45,6 +48,8 @@ pub struct Turn {
     pub live: Arc<Live>,
     /// What is asked.
     pub request: ChatRequest,
+    /// What was found for it.
+    pub found: Arc<Found>,
     /// Who asks.
     pub client: Client,
     /// What pays for a provider; without it the sources answer.
@@ -241,7 +246,7 @@ async fn produce(app: &App, turn: &Turn, upstream: bool, out: &Sender<Progress>)
 
 /// Stores the answer with what it cost; only then is it acknowledged.
 async fn conclude(app: &App, turn: &Turn, produced: Produced) -> Result<Answer> {
-    let citations = cite(&turn.request, &produced.text);
+    let citations = cite(&turn.found, &produced.provider, &produced.text);
     let content = Content { text: produced.text, citations };
     // After its question, however coarse the clock.
     let now = app.clock.now().max(turn.asked_at + 1);
@@ -284,22 +289,9 @@ async fn conclude(app: &App, turn: &Turn, produced: Produced) -> Result<Answer> 
     Ok(Answer { id: turn.answer_id, text: content.text, citations: content.citations, cut_short: produced.cut_short })
 }
 
-/// The sources that the text names, by the numbers that we issued.
-fn cite(request: &ChatRequest, text: &str) -> Vec<Citation> {
-    cited_numbers(text, &request.passages)
-        .into_iter()
-        .filter_map(|number| request.passages.iter().find(|passage| passage.number == number))
-        .map(|passage| Citation {
-            id: passage.number,
-            title: passage.title.as_ref().to_owned(),
-            url: passage.url.as_ref().to_owned(),
-            quote: if passage.quote.is_empty() {
-                passage.text.chars().take(300).collect()
-            } else {
-                passage.quote.as_ref().to_owned()
-            },
-        })
-        .collect()
+/// The sources of an answer: its own where the sources spoke, else those that the model names.
+fn cite(found: &Found, provider: &str, text: &str) -> Vec<Citation> {
+    if provider == FROM_SOURCES { found.answer().citations.clone() } else { found.cited_by(text) }
 }
 
 fn cut_off(source: impl Into<chatward_types::BoxedSource>) -> Error {
@@ -390,8 +382,8 @@ pub struct Unstored {
 /// When the store fails or the answer breaks off.
 pub async fn ask_once(app: &App, site: &Site, question: &str) -> Result<Unstored> {
     let question = chat::clean(app, question)?;
-    let found = chat::look_up(app, site, &question, &[]).await?;
-    let request = chat::request(app, site, Vec::new(), question, found, chatward_providers::Delivery::Whole);
+    let found = Arc::new(lookup::find(app, site, &question, &[]).await?);
+    let request = chat::request(app, site, Vec::new(), question, &found, chatward_providers::Delivery::Whole);
     let allowance = chat::reserve(app, site, &request, None).await;
     let credentials = |name: &str| app.credentials.of(name);
     let mut answering = match &allowance {
@@ -412,6 +404,6 @@ pub async fn ask_once(app: &App, site: &Site, question: &str) -> Result<Unstored
     }
     match failure {
         Some(error) => Err(error),
-        None => Ok(Unstored { citations: cite(&request, &text), provider: answering.provider().to_string(), text }),
+        None => Ok(Unstored { citations: cite(&found, answering.provider(), &text), provider: answering.provider().to_string(), text }),
     }
 }

@@ -10,34 +10,17 @@ use crate::ops::budgets::{Reservation, Reserved};
 use crate::ops::data_keys::OwnerKeys;
 use crate::ops::sessions::Live;
 use crate::ops::sites::Site;
-use crate::ops::{indexes, prompts, sanitize};
-use chatward_knowledge::answer::{self, ExtractiveAnswer, not_on_this_site};
-use chatward_knowledge::{Hit, Language};
-use chatward_providers::{ChatMessage, ChatRequest, Delivery, Passage, Provider, Usage, estimate_request_tokens};
+use crate::ops::lookup::{self, Citation, Found};
+use crate::ops::{prompts, sanitize};
+use chatward_providers::{ChatMessage, ChatRequest, Delivery, FromSources, Provider, Usage, estimate_request_tokens};
 use chatward_store::{MessageRow, Role};
 use chatward_types::{Error, EventName, Kind, MessageId, Outcome, Result, Severity};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
-use utoipa::ToSchema;
 
-/// How many passages go with a question.
-const PASSAGES: usize = 6;
 /// How many items of an answer wait for a slow reader.
 const QUEUE: usize = 32;
-
-/// A source of an answer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct Citation {
-    /// The number that the text uses, as in `[1]`.
-    pub id: u32,
-    /// The title of the page.
-    pub title: String,
-    /// The address of the page.
-    pub url: String,
-    /// The words of the page that support the answer.
-    pub quote: String,
-}
 
 /// What a message holds besides its row: sealed as JSON.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -101,8 +84,8 @@ pub async fn ask(
             "This conversation has reached its longest. Delete it or start a new session.",
         ));
     }
-    let found = look_up(app, &site, &question, &turns).await?;
-    let request = request(app, &site, turns, question, found, delivery);
+    let found = Arc::new(lookup::find(app, &site, &question, &turns).await?);
+    let request = request(app, &site, turns, question, &found, delivery);
     let allowance = reserve(app, &site, &request, Some(&client)).await;
     let id = || MessageId::generate(app.clock.as_ref(), app.entropy.as_ref());
     let turn = Turn {
@@ -113,6 +96,7 @@ pub async fn ask(
         site,
         live,
         request,
+        found,
         client,
         allowance,
         place_in_session,
@@ -128,9 +112,10 @@ pub fn request(
     site: &Site,
     turns: Vec<crate::ops::sessions::Turn>,
     question: String,
-    found: Found,
+    found: &Arc<Found>,
     delivery: Delivery,
 ) -> ChatRequest {
+    let sources = Arc::clone(found);
     let messages = turns.into_iter().map(|turn| ChatMessage {
         role: match turn.role {
             Role::User => chatward_providers::Role::User,
@@ -142,8 +127,8 @@ pub fn request(
         system: prompts::system(site),
         messages: messages.collect(),
         question,
-        passages: found.passages,
-        from_sources: found.from_sources,
+        passages: found.passages(),
+        from_sources: FromSources::new(move || sources.answer().text.clone()),
         max_output_tokens: app.config.budgets.output_tokens,
         temperature: 0.2,
         delivery,
@@ -166,82 +151,6 @@ pub fn open_content(keys: &OwnerKeys, row: &MessageRow) -> Result<Content> {
 pub fn seal_content(keys: &OwnerKeys, id: MessageId, content: &Content) -> Result<Vec<u8>> {
     let bytes = serde_json::to_vec(content).map_err(Error::internal)?;
     keys.seal(&id.to_string(), &bytes)
-}
-
-/// What the site says about a question.
-#[derive(Debug)]
-pub struct Found {
-    /// The passages, best first.
-    pub passages: Arc<[Passage]>,
-    /// The answer from them alone, or that the site does not say.
-    pub from_sources: Arc<str>,
-}
-
-/// Looks a question up. A model may judge every passage; the answer from the sources alone quotes only what fits.
-///
-/// # Errors
-/// When the store fails or the index is damaged.
-pub async fn look_up(app: &App, site: &Site, question: &str, turns: &[crate::ops::sessions::Turn]) -> Result<Found> {
-    let Some(open) = indexes::of(app, site).await? else {
-        let language = site.settings.language.as_deref().and_then(Language::from_tag).unwrap_or_default();
-        return Ok(Found { passages: Arc::from([]), from_sources: not_found(site, not_on_this_site(language)) });
-    };
-    let mut query = open.index.analyse(question);
-    let mut hits = open.index.search_query(&query, PASSAGES);
-    if hits.is_empty()
-        && let Some(before) = turns.iter().rev().find(|turn| turn.role == Role::User)
-    {
-        // "And how long does that take?" has no word of its own to look for; the question before it has.
-        query = open.index.analyse(&format!("{} {question}", before.text));
-        hits = open.index.search_query(&query, PASSAGES);
-    }
-    let mut found: Vec<(&Hit, &indexes::Chunk)> = hits
-        .iter()
-        .filter_map(|hit| Some((hit, open.chunks.get(usize::try_from(hit.ordinal).ok()?)?)))
-        .collect();
-    let mut said = answer::extractive_answer(&query, &hits, &quotable(&found));
-    if !said.used().iter().copied().eq(1..=count(said.used().len())) {
-        // What is quoted is numbered from 1 without gaps, so it goes first; the quotes stay the same.
-        let used: Vec<usize> = said.used().iter().map(|number| *number as usize - 1).collect();
-        let mut first: Vec<(&Hit, &indexes::Chunk)> = used.iter().filter_map(|place| found.get(*place).copied()).collect();
-        let rest = found.iter().enumerate().filter(|(place, _)| !used.contains(place)).map(|(_, passage)| *passage);
-        first.extend(rest);
-        found = first;
-        said = answer::extractive_answer(&query, &hits, &quotable(&found));
-    }
-    let from_sources = match said {
-        ExtractiveAnswer::Found { text, .. } => text.into(),
-        ExtractiveAnswer::NotOnThisSite { text } => not_found(site, text),
-    };
-    let passage = |(&(hit, chunk), number): (&(&Hit, &indexes::Chunk), u32)| Passage {
-        number,
-        title: Arc::clone(&chunk.title),
-        url: Arc::clone(&chunk.url),
-        text: Arc::clone(&chunk.text),
-        score: hit.score,
-        quote: answer::quote(&query, &chunk.heading, &chunk.text).text.into(),
-    };
-    Ok(Found { passages: found.iter().zip(1..).map(passage).collect(), from_sources })
-}
-
-fn quotable<'a>(found: &[(&Hit, &'a indexes::Chunk)]) -> Vec<answer::Passage<'a>> {
-    found
-        .iter()
-        .zip(1..)
-        .map(|((_, chunk), number)| answer::Passage { number, heading: &chunk.heading, text: &chunk.text })
-        .collect()
-}
-
-fn count(number: usize) -> u32 {
-    u32::try_from(number).unwrap_or(u32::MAX)
-}
-
-/// That the site does not say, and whom to ask instead where its owner has set that.
-fn not_found(site: &Site, sentence: &str) -> Arc<str> {
-    match &site.settings.contact {
-        Some(contact) => format!("{sentence}\n\n{contact}").into(),
-        None => sentence.into(),
-    }
 }
 
 /// Puts money and a provider's place aside. Without either, the sources answer and the owner is told why.

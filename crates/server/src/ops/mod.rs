@@ -12,6 +12,7 @@ pub mod data_keys;
 pub mod feedback;
 pub mod indexes;
 pub mod installation;
+pub mod lookup;
 pub mod origins;
 pub mod prompts;
 pub mod sanitize;

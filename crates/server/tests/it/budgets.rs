@@ -105,6 +105,26 @@ async fn at_the_cap_the_sources_answer_and_the_owner_is_told() {
 }
 
 #[tokio::test]
+async fn the_caps_are_on_without_any_setting() {
+    let world = World::start().await;
+    let (budgets, now) = (&world.app.budgets, world.app.clock.now());
+    let site = world.site.id;
+    assert!(matches!(budgets.reserve(site, 1_000_001, now).await.unwrap(), Reserved::Exhausted("site")));
+    let mut granted = Vec::new();
+    for _ in 0..6 {
+        let site = SiteId::generate(&SystemClock, &SystemEntropy).unwrap();
+        match budgets.reserve(site, 900_000, now).await.unwrap() {
+            Reserved::Granted(reservation) => granted.push(reservation),
+            Reserved::Exhausted(which) => assert_eq!(which, "installation"),
+        }
+    }
+    assert_eq!(granted.len(), 5, "five dollars a day for the whole installation");
+    // What is not settled stays spent, also for another site on the same day.
+    drop(granted);
+    assert!(matches!(budgets.reserve(site, 900_000, now).await.unwrap(), Reserved::Exhausted("installation")));
+}
+
+#[tokio::test]
 async fn a_warning_comes_before_the_cap() {
     let provider = FakeProvider::start(vec![Script::text(["From the model."])]).await.unwrap();
     let world = World::builder()

@@ -69,6 +69,17 @@ async fn a_log_that_cannot_be_written_does_not_stop_the_chat() {
 }
 
 #[tokio::test]
+async fn a_disk_that_is_full_does_not_stop_the_chat() {
+    let world = World::builder().set("logging.security_file", "/dev/full").start().await;
+    let visitor = world.visitor().await;
+    for _ in 0..3 {
+        assert_eq!(world.ask(&visitor, QUESTION).await.status, StatusCode::OK);
+    }
+    assert!(world.has_event("CHAT_MESSAGE_PROCESSED"), "the event is there, though its line is not");
+    assert_eq!(world.get("/readyz").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
 async fn a_store_that_is_gone_gives_a_plain_error_and_the_process_lives() {
     let world = World::start().await;
     let visitor = world.visitor().await;

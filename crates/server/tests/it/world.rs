@@ -310,6 +310,12 @@ impl Call {
         self
     }
 
+    /// Sends it to another address.
+    pub(crate) fn to(mut self, address: SocketAddr) -> Self {
+        self.address = address;
+        self
+    }
+
     /// Leaves a header field out.
     pub(crate) fn without(mut self, name: &str) -> Self {
         self.headers.remove(name);

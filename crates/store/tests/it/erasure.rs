@@ -1,7 +1,8 @@
 //! Sessions: erased on demand and when idle, with everything of theirs and nothing else.
 
 use crate::on_both;
-use chatward_store::{Erased, ErasedSessions, FeedbackRow, HotRow, change};
+use crate::world::World;
+use chatward_store::{Engine, Erased, ErasedSessions, FeedbackRow, HotRow, change};
 use chatward_types::{FeedbackId, SECOND};
 
 on_both! {
@@ -89,4 +90,20 @@ on_both! {
             .list_feedback(&world.alice.scope, session.conversation).await.expect("a list").remove(0) };
         assert!(world.store().upsert_feedback(&world.alice.scope, &wrong).await.is_err(), "neither good nor bad");
     }
+}
+
+#[tokio::test]
+async fn what_is_erased_is_not_in_the_file_any_more() {
+    let world = World::new(Engine::Sqlite).await;
+    let (session, other) = (world.open(&world.alice).await, world.open(&world.alice).await);
+    for number in 0..300 {
+        world.say(&world.alice, &session, &format!("erased-canary-{number}")).await;
+        world.say(&world.alice, &other, &format!("kept-canary-{number}")).await;
+    }
+    world.store().delete_session(&world.alice.scope, &session.id, world.now()).await.expect("erased");
+    world.store().close().await;
+    let file = std::fs::read(world.db.path().expect("a file")).expect("the file");
+    let count = |word: &[u8]| file.windows(word.len()).filter(|bytes| *bytes == word).count();
+    assert_eq!(count(b"kept-canary"), 300, "bodies are found this way");
+    assert_eq!(count(b"erased-canary"), 0);
 }

@@ -7,6 +7,7 @@
 
 mod append;
 mod erasure;
+mod fence;
 mod installation;
 mod jobs;
 mod knowledge;
