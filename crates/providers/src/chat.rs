@@ -54,6 +54,12 @@ pub struct Passage {
 #[derive(Clone)]
 pub struct FromSources(Arc<dyn Fn() -> String + Send + Sync>);
 
+impl fmt::Debug for FromSources {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("FromSources")
+    }
+}
+
 impl FromSources {
     /// Made by `make`, which is called at most once an answer and must be quick.
     pub fn new(make: impl Fn() -> String + Send + Sync + 'static) -> Self {

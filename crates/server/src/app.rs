@@ -19,7 +19,7 @@ use crate::ops::tokens::Tokens;
 use crate::ops::{installation, upstreams};
 use crate::telemetry::Metrics;
 use bytes::Bytes;
-use chatward_egress::{Egress, Reach};
+use chatward_egress::{Egress, Reach, SystemResolver};
 use chatward_providers::ProviderSet;
 use chatward_store::{Engine, Store};
 use chatward_types::{
@@ -172,14 +172,12 @@ impl App {
     pub async fn start(config: Config, options: Options) -> Result<Self> {
         let Options { clock, entropy, sample, resolver, write_events } = options;
         let vault = installation::open_vault(&config, &entropy)?;
-        let store = installation::open_store(&config).await?;
+        let resolver = resolver.unwrap_or_else(|| Arc::new(SystemResolver::default()));
+        let store = installation::open_store(&config, resolver.as_ref()).await?;
         installation::check_master_key(&store, &vault).await?;
         let owner = installation::default_owner(&store, clock.as_ref(), entropy.as_ref()).await?;
         let tokens = Tokens::load(&store, &vault, clock.as_ref(), entropy.as_ref()).await?;
-        let mut egress = Egress::builder().user_agent(config.crawl.user_agent.clone());
-        if let Some(resolver) = resolver {
-            egress = egress.resolver(resolver);
-        }
+        let mut egress = Egress::builder().user_agent(config.crawl.user_agent.clone()).resolver(resolver);
         if let Some(socket) = sample {
             egress = egress.exact_socket(socket);
         }

@@ -69,7 +69,8 @@ pub(crate) async fn open(path: &Path, readers: u32, deadline: Duration) -> Resul
         .disable_statement_logging();
     let sqlite = Sqlite {
         readers: Connections::new(options.clone().pragma("query_only", "ON"), readers, deadline),
-        writer: Connections::new(options, 1, deadline),
+        // Sixteen MiB of pages: the leaves that the open conversations are in stay at hand.
+        writer: Connections::new(options.pragma("cache_size", "-16384"), 1, deadline),
     };
     let mut lease = sqlite.writer.lease().await?;
     let (journal, synchronous): (String, i64) =

@@ -100,15 +100,17 @@ impl TestDb {
 
     async fn every_row(&self) -> Vec<u8> {
         let mut connection = self.superuser().await;
-        let tables: Vec<String> =
-            sqlx::query_scalar("SELECT tablename::text FROM pg_tables WHERE schemaname NOT LIKE 'pg_%' AND schemaname <> 'information_schema'")
-                .fetch_all(&mut connection)
-                .await
-                .expect("the list of tables");
+        let tables: Vec<String> = sqlx::query_scalar(
+            "SELECT format('%I.%I', schemaname, tablename) FROM pg_tables
+                 WHERE schemaname <> 'pg_catalog' AND schemaname <> 'information_schema'",
+        )
+        .fetch_all(&mut connection)
+        .await
+        .expect("the list of tables");
         let mut text = String::new();
         for table in tables {
             // The names come from the database's own list.
-            let rows = format!("SELECT coalesce(string_agg(t::text, E'\\n'), '') FROM \"{table}\" t");
+            let rows = format!("SELECT coalesce(string_agg(t::text, E'\\n'), '') FROM {table} t");
             let rows: String =
                 sqlx::query_scalar(AssertSqlSafe(rows)).fetch_one(&mut connection).await.expect("the rows of a table");
             text.push_str(&rows);

@@ -45,6 +45,7 @@ pub enum Rating {
     responses(
         (status = 204, description = "Stored."),
         (status = 401, description = "No such session, or no such token.", body = crate::error::ErrorBody),
+        (status = 403, description = "The page's origin is not the token's.", body = crate::error::ErrorBody),
         (status = 404, description = "No such answer in this conversation.", body = crate::error::ErrorBody),
         (status = 422, description = "A field is missing, unknown or wrong.", body = crate::error::ErrorBody),
         (status = 429, description = "Too many requests from this address.", body = crate::error::ErrorBody)))]

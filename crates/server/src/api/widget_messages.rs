@@ -17,7 +17,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use chatward_providers::Delivery;
-use chatward_types::{Error, MessageId, Scope};
+use chatward_types::{Error, EventName, Kind, MessageId, Outcome, Scope, Severity};
 use futures_util::stream;
 use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HeaderMap};
 use serde::{Deserialize, Serialize};
@@ -76,17 +76,39 @@ pub async fn create_message(
     headers: HeaderMap,
     Json(body): Json<CreateMessage>,
 ) -> ApiResult<Response> {
-    let question = chat::clean(&app, &body.message)?;
-    let live = sessions::find(&app, &visitor, &client).await?;
-    let site = sites::by_id(&app, &Scope::of(visitor.owner), visitor.site).await?;
-    let (Some(live), Some(site)) = (live, site) else {
-        return Err(refuse_session(&app, &client).into());
-    };
     let streamed = wants_stream(&headers);
     let delivery = if streamed { Delivery::Streamed } else { Delivery::Whole };
+    let begun = begin(&app, &visitor, &client, &body.message, delivery).await;
+    // Refusals are the visitor's matter; what fails on our side before the answer begins is told like what fails in it.
+    if let Err(error) = &begun
+        && matches!(error.kind(), Kind::Internal | Kind::Unavailable)
+    {
+        app.event(EventName::ChatError, Severity::Error, Outcome::Failure)
+            .of(&client)
+            .site(visitor.site)
+            .session(&visitor.session)
+            .detail(error.code())
+            .emit();
+    }
+    let progress = begun?;
     let request_id = Arc::clone(&client.request_id);
-    let progress = chat::ask(&app, site, live, question, delivery, client).await?;
     if streamed { Ok(stream_answer(progress, request_id, app.load.enter())) } else { whole_answer(progress).await }
+}
+
+async fn begin(
+    app: &App,
+    visitor: &Visitor,
+    client: &Client,
+    message: &str,
+    delivery: Delivery,
+) -> Result<Receiver<Progress>, Error> {
+    let question = chat::clean(app, message)?;
+    let live = sessions::find(app, visitor, client).await?;
+    let site = sites::by_id(app, &Scope::of(visitor.owner), visitor.site).await?;
+    let (Some(live), Some(site)) = (live, site) else {
+        return Err(refuse_session(app, client));
+    };
+    chat::ask(app, site, live, question, delivery, client.clone()).await
 }
 
 fn wants_stream(headers: &HeaderMap) -> bool {

@@ -133,6 +133,7 @@ pub async fn create_session(
     responses(
         (status = 200, description = "The session.", body = SessionState),
         (status = 401, description = "No such session, or no such token.", body = crate::error::ErrorBody),
+        (status = 403, description = "The page's origin is not the token's.", body = crate::error::ErrorBody),
         (status = 429, description = "Too many requests from this address.", body = crate::error::ErrorBody)))]
 pub async fn get_session(
     State(app): State<App>,
@@ -176,6 +177,7 @@ pub async fn get_session(
     responses(
         (status = 204, description = "The session and its messages are gone."),
         (status = 401, description = "No such session, or no such token.", body = crate::error::ErrorBody),
+        (status = 403, description = "The page's origin is not the token's.", body = crate::error::ErrorBody),
         (status = 429, description = "Too many requests from this address.", body = crate::error::ErrorBody)))]
 pub async fn delete_session(
     State(app): State<App>,

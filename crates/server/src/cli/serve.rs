@@ -4,6 +4,7 @@ use super::{Common, Failure, Outcome, print};
 use crate::app::{App, Options, setting_error};
 use crate::config::Config;
 use crate::listen::{self, ListenSettings};
+use crate::ops::upstreams;
 use crate::{admin, jobs, routes};
 use chatward_types::{EventName, Outcome as EventOutcome, Severity};
 use clap::Args;
@@ -57,6 +58,8 @@ pub(super) struct Running {
 impl Running {
     /// Binds, opens and serves. When this returns, requests are answered.
     pub(super) async fn start(config: Config, options: Options) -> Result<Self, Failure> {
+        // Before anything is bound or made: a placeholder in the place of a key is the commonest first mistake.
+        upstreams::check(&config)?;
         let listener = bind("server.listen", config.server.listen).await?;
         let address = listener.local_addr().map_err(chatward_types::Error::from)?;
         let config = config.bound_to(address);

@@ -3,10 +3,11 @@
 use super::{Common, Failure, Outcome, print};
 use crate::app::{App, Options};
 use crate::ops::installation;
+use chatward_egress::SystemResolver;
 
 pub(super) async fn migrate(common: &Common) -> Outcome {
     let config = common.load(None)?;
-    let store = installation::open_store(&config).await?;
+    let store = installation::open_store(&config, &SystemResolver::default()).await?;
     let durability = store.durability().await?;
     store.close().await;
     if common.json {

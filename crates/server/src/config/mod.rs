@@ -137,6 +137,11 @@ impl Config {
         &self.warnings
     }
 
+    /// The hosts of the databases that only a look-up can place, each with its setting.
+    pub fn database_names(&self) -> Vec<(&'static str, String)> {
+        rules_secrets::database_names(self)
+    }
+
     /// The configuration in force as TOML, with the origin of each value and without secrets.
     pub fn redacted(&self) -> String {
         document::redacted(self)

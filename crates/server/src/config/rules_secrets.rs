@@ -2,6 +2,7 @@
 //!
 //! Owns: DATA-09, SEC-06 and SEC-12 at start-up. Never does: repeat any part of such a value.
 
+use super::Config;
 use super::rules::{Findings, is_localhost, is_private, stands_inside};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
@@ -53,6 +54,31 @@ pub(super) fn database(found: &mut Findings<'_>) {
             "use three different logins in production",
         );
     }
+}
+
+/// Names, because an address of numbers was judged by `database` already.
+pub(super) fn database_names(config: &Config) -> Vec<(&'static str, String)> {
+    let database = &config.database;
+    let urls = [
+        ("database.url", Some(&database.url)),
+        ("database.migrate_url", database.migrate_url.as_ref()),
+        ("database.admin_url", database.admin_url.as_ref()),
+    ];
+    let mut names = Vec::new();
+    for (setting, url) in urls {
+        let Some(url) = url.and_then(|url| Url::parse(url.expose()).ok()) else { continue };
+        if !matches!(url.scheme(), "postgres" | "postgresql") {
+            continue;
+        }
+        let host = url.host_str().unwrap_or_default().to_owned();
+        let more = url.query_pairs().filter(|(key, _)| matches!(key.as_ref(), "host" | "hostaddr"));
+        let hosts = std::iter::once(host).chain(more.map(|(_, value)| value.into_owned()));
+        let is_name = |host: &String| {
+            !host.is_empty() && !host.contains(['/', '%', '[']) && !is_localhost(host) && host.parse::<IpAddr>().is_err()
+        };
+        names.extend(hosts.filter(is_name).map(|host| (setting, host)));
+    }
+    names
 }
 
 fn judge(found: &mut Findings<'_>, name: &str, address: &Address) {

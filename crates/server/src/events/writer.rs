@@ -19,6 +19,8 @@ const RETRY: Duration = Duration::from_millis(250);
 const HELD_BYTES: usize = 1024 * 1024;
 /// Events of one write.
 const BATCH: usize = 512;
+/// How long the queue is left alone after a batch; it must never fill in that time.
+const REST: Duration = Duration::from_millis(20);
 
 /// What the thread is asked to do.
 #[derive(Debug)]
@@ -64,6 +66,11 @@ impl Writer {
                     // While failing, attempts are paced.
                     if self.failing == 0 || self.attempted.elapsed() >= RETRY {
                         self.commit();
+                    }
+                    // A sender wakes a thread that waits on the queue, which costs more than the event. So it is not
+                    // waited on for a moment: what comes meanwhile is one more batch and one more write.
+                    if taken < BATCH {
+                        std::thread::sleep(REST);
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => {

@@ -214,5 +214,4 @@ impl Decision {
 }
 
 #[cfg(test)]
-#[path = "window_tests.rs"]
 mod tests;

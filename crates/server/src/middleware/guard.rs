@@ -53,13 +53,7 @@ pub async fn run(State((app, row)): State<(App, Row)>, mut request: Request, nex
     response
 }
 
-fn admit(
-    app: &App,
-    row: Row,
-    client: &Client,
-    origin: &Origin,
-    request: &mut Request,
-) -> Result<(), ApiError> {
+fn admit(app: &App, row: Row, client: &Client, origin: &Origin, request: &mut Request) -> Result<(), ApiError> {
     match row.policy {
         Policy::Public => {}
         Policy::SiteOrigin => {
@@ -140,12 +134,7 @@ fn refuse_strange_origin(app: &App, client: &Client, origin: &Origin, headers: &
 }
 
 /// Refuses a page other than the one that the token was minted for, and our own.
-fn refuse_another_sites_origin(
-    app: &App,
-    client: &Client,
-    origin: &Origin,
-    visitor: &Visitor,
-) -> Result<(), ApiError> {
+fn refuse_another_sites_origin(app: &App, client: &Client, origin: &Origin, visitor: &Visitor) -> Result<(), ApiError> {
     let allowed = match origin {
         Origin::Named(name) => **name == *visitor.origin || app.origins.is_ours(name),
         Origin::Absent | Origin::Unusable => true,

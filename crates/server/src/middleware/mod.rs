@@ -57,16 +57,16 @@ async fn run_stack(app: App, mut request: Request, next: Next, public: bool) -> 
 
     let early = if public { refuse_or_preflight(&app, &request, health, &client) } else { None };
     let answered = match early {
-            Some(response) => response,
-            None => {
-                let limit = app.config.server.request_timeout;
-                let work = AssertUnwindSafe(next.run(request)).catch_unwind();
-                match tokio::time::timeout(limit, work).await {
-                    Ok(Ok(response)) => response,
-                    Ok(Err(panic)) => ApiError::from(Error::internal(panic_text(&panic))).into_response(),
-                    Err(_) => ApiError::from(too_slow()).into_response(),
-                }
+        Some(response) => response,
+        None => {
+            let limit = app.config.server.request_timeout;
+            let work = AssertUnwindSafe(next.run(request)).catch_unwind();
+            match tokio::time::timeout(limit, work).await {
+                Ok(Ok(response)) => response,
+                Ok(Err(panic)) => ApiError::from(Error::internal(panic_text(&panic))).into_response(),
+                Err(_) => ApiError::from(too_slow()).into_response(),
             }
+        }
     };
 
     let mut response = error::finish(answered, &client.request_id);
@@ -126,12 +126,7 @@ fn record(
 }
 
 fn too_slow() -> Error {
-    Error::new(
-        Kind::Unavailable,
-        "timeout",
-        "The answer took too long. Try again in a moment.",
-    )
-    .retry_after(5)
+    Error::new(Kind::Unavailable, "timeout", "The answer took too long. Try again in a moment.").retry_after(5)
 }
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {

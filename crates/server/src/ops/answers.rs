@@ -17,6 +17,7 @@ use chatward_providers::{
 };
 use chatward_store::{HotRow, MessageRow, MessageState, Role, UsageRow};
 use chatward_types::{Error, EventName, MessageId, Outcome, Result, Severity, Timestamp, UsageId};
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc::Sender;
@@ -100,13 +101,10 @@ pub async fn run(app: App, mut turn: Turn, out: Sender<Progress>) {
         Some(Allowance { reservation, place }) => (Some(reservation), Some(place)),
         None => (None, None),
     };
-    let question = store_question(&app, &turn);
-    let answer = produce(&app, &turn, place.is_some(), &out);
-    // If the question cannot be stored, the provider's call is dropped: nothing unstored is paid for in full.
-    let outcome = tokio::try_join!(question, async { Ok::<_, Error>(answer.await) });
+    let outcome = store_and_produce(&app, &turn, place.is_some(), &out).await;
     drop(place);
     let progress = match outcome {
-        Ok(((), produced)) => {
+        Ok(produced) => {
             if let Some(reservation) = reservation {
                 reservation.settle(produced.cost);
             }
@@ -141,10 +139,33 @@ pub async fn run(app: App, mut turn: Turn, out: Sender<Progress>) {
     let _ = tokio::time::timeout(READER_PATIENCE, out.send(progress)).await;
 }
 
+/// Stores the question while the answer is produced. If the question cannot be stored, the provider's call is dropped:
+/// nothing unstored is paid for in full.
+async fn store_and_produce(app: &App, turn: &Turn, upstream: bool, out: &Sender<Progress>) -> Result<Produced> {
+    // Pinned in place and polled by hand: joining them by value would copy kilobytes for each answer.
+    let mut question = pin!(store_question(app, turn));
+    let mut answer = pin!(produce(app, turn, upstream, out));
+    let mut stored = false;
+    loop {
+        tokio::select! {
+            biased;
+            outcome = &mut question, if !stored => {
+                outcome?;
+                stored = true;
+            }
+            produced = &mut answer => {
+                if !stored {
+                    question.await?;
+                }
+                return Ok(produced);
+            }
+        }
+    }
+}
+
 async fn store_question(app: &App, turn: &Turn) -> Result<()> {
     let content = Content { text: turn.request.question.clone(), citations: Vec::new() };
     let now = turn.asked_at;
-    turn.live.touch(now);
     let row = MessageRow {
         id: turn.question_id,
         conversation: turn.live.row.conversation,
@@ -155,12 +176,11 @@ async fn store_question(app: &App, turn: &Turn) -> Result<()> {
         created_at: now,
     };
     let scope = turn.site.scope();
-    app.store
-        .append(vec![
-            HotRow::Message { scope, row },
-            HotRow::Touch { scope, session: turn.live.row.id.clone(), at: now },
-        ])
-        .await?;
+    let mut rows = vec![HotRow::Message { scope, row }];
+    if turn.live.touch(now) {
+        rows.push(HotRow::Touch { scope, session: turn.live.row.id.clone(), at: now });
+    }
+    app.store.append(rows).await?;
     let most = app.config.budgets.upstream_messages;
     turn.live.remember(Role::User, turn.request.question.as_str().into(), most);
     Ok(())
@@ -174,7 +194,7 @@ async fn produce(app: &App, turn: &Turn, upstream: bool, out: &Sender<Progress>)
     let mut left_at: Option<Instant> = None;
     let begun = if upstream {
         let answer = app.providers.answer(&turn.request, &credentials, &observer);
-        unless_gone(app, out, &mut left_at, answer).await
+        unless_gone(app, out, &mut left_at, pin!(answer)).await
     } else {
         Some(app.providers.answer_from_sources(&turn.request))
     };
@@ -192,7 +212,7 @@ async fn produce(app: &App, turn: &Turn, upstream: bool, out: &Sender<Progress>)
         failure: None,
     };
     loop {
-        let Some(piece) = unless_gone(app, out, &mut left_at, answering.next()).await else { break };
+        let Some(piece) = unless_gone(app, out, &mut left_at, pin!(answering.next())).await else { break };
         match piece {
             Some(Ok(Piece::Text(text))) => {
                 if produced.text.len() + text.len() > MOST_TEXT {
@@ -250,9 +270,11 @@ async fn conclude(app: &App, turn: &Turn, produced: Produced) -> Result<Answer> 
     let content = Content { text: produced.text, citations };
     // After its question, however coarse the clock.
     let now = app.clock.now().max(turn.asked_at + 1);
-    turn.live.touch(now);
     let scope = turn.site.scope();
     let mut rows = Vec::with_capacity(3);
+    if turn.live.touch(now) {
+        rows.push(HotRow::Touch { scope, session: turn.live.row.id.clone(), at: now });
+    }
     if !content.text.is_empty() {
         let row = MessageRow {
             id: turn.answer_id,
@@ -305,9 +327,8 @@ async fn unless_gone<T>(
     app: &App,
     out: &Sender<Progress>,
     left_at: &mut Option<Instant>,
-    work: impl Future<Output = T>,
+    mut work: Pin<&mut impl Future<Output = T>>,
 ) -> Option<T> {
-    tokio::pin!(work);
     loop {
         let grace_ends = left_at.map(|at| at + GRACE);
         tokio::select! {

@@ -3,7 +3,7 @@
 //! Nothing is shared between tenants: an index holds one site's words and its chunks, and is found by site.
 
 use crate::app::App;
-use crate::ops::sites::Site;
+use crate::ops::sites::{self, Site};
 use chatward_knowledge::Index;
 use chatward_store::PassageRow;
 use chatward_types::{Error, PageId, Result, SiteId};
@@ -70,6 +70,19 @@ impl Default for Indexes {
 /// # Errors
 /// When the store fails or a segment is damaged; the site's chat then has nothing to quote and says so.
 pub async fn of(app: &App, site: &Site) -> Result<Option<Arc<Open>>> {
+    let error = match open(app, site).await {
+        Ok(open) => return Ok(open),
+        Err(error) => error,
+    };
+    // Another node may have swapped the index since this copy of the site was read; its chunks are gone then.
+    app.sites.forget(site.id);
+    match sites::by_id(app, &site.scope(), site.id).await? {
+        Some(fresh) if fresh.generation != site.generation => open(app, &fresh).await,
+        _ => Err(error),
+    }
+}
+
+async fn open(app: &App, site: &Site) -> Result<Option<Arc<Open>>> {
     if site.generation == 0 {
         return Ok(None);
     }

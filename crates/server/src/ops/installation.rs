@@ -2,11 +2,15 @@
 
 use crate::app::setting_error;
 use crate::config::Config;
+use chatward_egress::{Resolve, is_private};
 use chatward_store::{Store, StoreConfig};
 use chatward_types::{Clock, Entropy, Environment, Error, OwnerId, Result};
 use chatward_vault::{FileMasterKey, LocalMasterKey, MasterKey, Vault};
 use std::sync::Arc;
+use std::time::Duration;
 
+/// A database's name is looked up for at most this long.
+const LOOK_UP_DEADLINE: Duration = Duration::from_secs(5);
 const PROOF: &str = "vault.proof";
 const PROOF_TEXT: &[u8] = b"this master key opens this installation";
 
@@ -26,8 +30,11 @@ pub fn open_vault(config: &Config, entropy: &Arc<dyn Entropy>) -> Result<Vault> 
 /// Connects to the store and brings its schema up to date.
 ///
 /// # Errors
-/// When it does not answer or is newer than this program.
-pub async fn open_store(config: &Config) -> Result<Store> {
+/// When it does not answer, is newer than this program, or stands in public although this is production.
+pub async fn open_store(config: &Config, resolver: &dyn Resolve) -> Result<Store> {
+    if config.environment == Environment::Production {
+        refuse_public_databases(config, resolver).await?;
+    }
     std::fs::create_dir_all(&config.data_dir).map_err(|error| {
         setting_error("data_dir", "cannot be created; choose a folder that can be").with_source(error)
     })?;
@@ -42,6 +49,23 @@ pub async fn open_store(config: &Config) -> Result<Store> {
     .await?;
     store.migrate().await?;
     Ok(store)
+}
+
+/// DATA-09 for what the configuration's own rules cannot see: where a database's name leads. A name that does not
+/// resolve is left to the connection, which says so in its own words.
+async fn refuse_public_databases(config: &Config, resolver: &dyn Resolve) -> Result<()> {
+    for (setting, name) in config.database_names() {
+        let found = tokio::time::timeout(LOOK_UP_DEADLINE, resolver.resolve(name)).await;
+        if let Ok(Ok(addresses)) = found
+            && !addresses.into_iter().all(is_private)
+        {
+            return Err(setting_error(
+                setting,
+                "leads to a public address in production; put the database on loopback, a socket or a private address",
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// Refuses a master key that is not the one this installation's rows were sealed with: a new one would make every

@@ -12,7 +12,7 @@ use crate::ops::tokens::Visitor;
 use crate::ops::{chat, data_keys};
 use chatward_store::{Erased, HotRow, Role, SessionRow};
 use chatward_types::{
-    ConversationId, Error, EventName, HOUR, Kind, Outcome, Result, Scope, SessionId, Severity, Timestamp,
+    ConversationId, Error, EventName, HOUR, Kind, MINUTE, Outcome, Result, Scope, SessionId, Severity, Timestamp,
 };
 use quick_cache::sync::Cache;
 use std::collections::VecDeque;
@@ -26,6 +26,8 @@ const KEPT: usize = 20_000;
 const HISTORY_CHARACTERS: usize = 16_000;
 /// How many answers a session may wait for at once.
 const ANSWERS_AT_ONCE: u32 = 2;
+/// How often the store learns that a session is in use. An idle session lives by so much longer, never shorter.
+const TOUCH_EVERY: Timestamp = MINUTE;
 /// How many sessions one sweep of an owner removes in one transaction.
 const SWEEP_BATCH: u32 = 500;
 
@@ -35,6 +37,7 @@ pub struct Live {
     /// The row as it was made; what changes stands beside it.
     pub row: SessionRow,
     last_activity_at: AtomicI64,
+    stored_activity_at: AtomicI64,
     answering: AtomicU32,
     state: Mutex<State>,
 }
@@ -194,7 +197,7 @@ pub async fn end(app: &App, visitor: &Visitor, client: &Client) -> Result<Option
 /// # Errors
 /// When the store fails; what was removed before stays removed.
 pub async fn sweep(app: &App, now: Timestamp) -> Result<u64> {
-    let before = now - idle_limit(app);
+    let before = now - idle_limit(app) - TOUCH_EVERY;
     let mut removed = 0;
     loop {
         let idle = app.store.admin_idle_sessions(before, SWEEP_BATCH).await?;
@@ -232,6 +235,7 @@ impl Live {
     fn new(row: SessionRow, is_new: bool) -> Self {
         Self {
             last_activity_at: AtomicI64::new(row.last_activity_at),
+            stored_activity_at: AtomicI64::new(row.last_activity_at),
             answering: AtomicU32::new(0),
             state: Mutex::new(State { loaded: is_new, ..State::default() }),
             row,
@@ -247,9 +251,13 @@ impl Live {
         self.last_activity_at.load(Ordering::Relaxed)
     }
 
-    /// Notes that the session is in use; the store learns it with the message that is appended.
-    pub fn touch(&self, now: Timestamp) {
+    /// Notes that the session is in use. True when the store should learn it too: once a minute is enough for an end
+    /// after hours, and a row that is not written again for each message is half of the writing.
+    pub fn touch(&self, now: Timestamp) -> bool {
         self.last_activity_at.fetch_max(now, Ordering::Relaxed);
+        let stored = self.stored_activity_at.load(Ordering::Relaxed);
+        let due = now - stored >= TOUCH_EVERY;
+        due && self.stored_activity_at.compare_exchange(stored, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
     /// Takes one of the session's places for an answer.

@@ -50,8 +50,7 @@ pub fn filter(level: LogLevel) -> EnvFilter {
 
 /// The log in the configured form.
 fn subscriber(settings: &Logging, queue: Queue) -> Box<dyn tracing::Subscriber + Send + Sync> {
-    let builder =
-        tracing_subscriber::fmt().with_env_filter(filter(settings.level)).with_ansi(false).with_writer(queue);
+    let builder = tracing_subscriber::fmt().with_env_filter(filter(settings.level)).with_ansi(false).with_writer(queue);
     match settings.format {
         LogFormat::Json => {
             Box::new(builder.json().flatten_event(true).with_current_span(false).with_span_list(false).finish())

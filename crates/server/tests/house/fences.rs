@@ -110,6 +110,35 @@ fn only_the_store_writes_sql() {
     assert_eq!(judge_sample(judge_sql, path, "const Q: &str = \"Select a site\"; // SELECT 1"), 0);
 }
 
+/// Ways to hand the driver a text that was made at run time; without one of them it takes constants alone.
+const MADE_SQL: &[&str] = &["AssertSqlSafe", "QueryBuilder", "SqlStr", "leak"];
+
+fn judge_made_sql(file: &File, code: &Code) -> Vec<String> {
+    // testkit is linked by tests alone; its databases have names made by itself.
+    if file.krate() == Some("testkit") {
+        return Vec::new();
+    }
+    let in_store = file.krate() == Some("store");
+    let mut findings = Vec::new();
+    for word in MADE_SQL.iter().filter(|word| in_store || **word != "leak") {
+        for at in words(&code.plain, word) {
+            findings.push(format!("{}:{}: {word}", file.path, line_at(&code.plain, at)));
+        }
+    }
+    findings
+}
+
+#[test]
+fn sql_is_constant_text_and_values_are_bound() {
+    demand_none(&judge_all(judge_made_sql), "Write the statement as a constant with $N, and bind what varies.");
+    let path = "crates/store/src/sites.rs";
+    assert_eq!(judge_sample(judge_made_sql, path, "fn f() { sqlx::query(sqlx::AssertSqlSafe(format!(\"\"))); }"), 1);
+    assert_eq!(judge_sample(judge_made_sql, path, "use sqlx::{QueryBuilder, Row};"), 1);
+    assert_eq!(judge_sample(judge_made_sql, path, "fn f(text: String) { sqlx::query(text.leak()); }"), 1);
+    assert_eq!(judge_sample(judge_made_sql, path, "const Q: &str = \"SELECT 1\"; // AssertSqlSafe"), 0);
+    assert_eq!(judge_sample(judge_made_sql, "crates/testkit/src/db.rs", "use sqlx::AssertSqlSafe;"), 0);
+}
+
 /// The client and server error codes of the `http` crate, by name.
 const ERROR_STATUSES: &[&str] = &[
     "BAD_REQUEST",

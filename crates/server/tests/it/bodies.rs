@@ -91,7 +91,9 @@ async fn json_of_the_wrong_form_gets_422_that_names_the_field_and_echoes_nothing
 #[tokio::test]
 async fn an_address_that_is_no_text_is_refused_in_the_one_shape() {
     let world = World::start().await;
-    for (path, parameter) in [("/embed/%ff", "`site`"), ("/assets/embed/%c3%28", "`file`"), ("/assets/%ff/x", "`folder`")] {
+    for (path, parameter) in
+        [("/embed/%ff", "`site`"), ("/assets/embed/%c3%28", "`file`"), ("/assets/%ff/x", "`folder`")]
+    {
         let reply = world.get(path).await;
         assert_eq!((reply.status, reply.code().as_str()), (StatusCode::BAD_REQUEST, "malformed_address"), "{path}");
         assert!(reply.text().contains(parameter), "{}", reply.text());
@@ -208,7 +210,11 @@ async fn a_session_id_of_the_wrong_form_is_refused_before_anything_is_looked_up(
         let before = wire::count_of(&world, "INVALID_SESSION_ID");
         for (method, path) in [(Method::GET, SESSION), (Method::DELETE, SESSION)] {
             let reply = world.by(&token(session), method, path).send().await;
-            assert_eq!((reply.status, reply.code().as_str()), (StatusCode::UNAUTHORIZED, "session_invalid"), "{session}");
+            assert_eq!(
+                (reply.status, reply.code().as_str()),
+                (StatusCode::UNAUTHORIZED, "session_invalid"),
+                "{session}"
+            );
             assert!(session.len() < 10 || !reply.text().contains(session), "{session} came back");
         }
         assert_eq!(wire::count_of(&world, "INVALID_SESSION_ID") - before, 2, "{session}");

@@ -44,7 +44,11 @@ impl Key {
 fn with(object: &Value, name: &str, value: Value) -> Value {
     let mut object = object.clone();
     let members = object.as_object_mut().unwrap();
-    if value.is_null() { members.remove(name) } else { members.insert(name.to_owned(), value) };
+    if value.is_null() {
+        members.remove(name)
+    } else {
+        members.insert(name.to_owned(), value)
+    };
     object
 }
 

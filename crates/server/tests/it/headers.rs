@@ -1,5 +1,7 @@
 //! The security headers of every kind of response that the server gives: answers, refusals, files, preflights.
 
+#![expect(clippy::expect_used, reason = "helpers of tests fail by panicking, as tests do")]
+
 use crate::wire;
 use crate::world::{QUESTION, Reply, SHOP, STRANGER, World};
 use chatward::routes::{self, Class};
@@ -136,7 +138,10 @@ async fn every_response_carries_what_protects_it() {
         assert!(reply.header("permissions-policy").contains("camera=(), "), "{what}");
         let sharing = reply.header("cross-origin-resource-policy");
         assert!(matches!(sharing, "same-origin" | "cross-origin"), "{what}");
-        assert!(["no-store", "no-cache"].iter().any(|value| reply.header("cache-control").starts_with(value)), "{what}");
+        assert!(
+            ["no-store", "no-cache"].iter().any(|value| reply.header("cache-control").starts_with(value)),
+            "{what}"
+        );
         for name in ["server", "x-powered-by", "via", "access-control-allow-credentials"] {
             assert_eq!(reply.header(name), "", "{what}: {name}");
         }

@@ -1,5 +1,7 @@
 //! Which pages may call: what a preflight grants, what a page of a stranger gets, and that each site has its own.
 
+#![expect(clippy::expect_used, reason = "helpers of tests fail by panicking, as tests do")]
+
 use crate::wire;
 use crate::world::{QUESTION, SHOP, STRANGER, Visitor, World};
 use chatward::config::{Config, Overrides};
@@ -105,7 +107,11 @@ async fn every_change_from_a_strange_page_is_refused_and_logged_even_with_a_good
     for row in &rows {
         for origin in LOOK_ALIKES {
             let reply = change(&world, &visitor, row, &[("origin", origin)]).await;
-            assert_eq!((reply.status, reply.code().as_str()), (StatusCode::FORBIDDEN, "origin_not_allowed"), "{origin}");
+            assert_eq!(
+                (reply.status, reply.code().as_str()),
+                (StatusCode::FORBIDDEN, "origin_not_allowed"),
+                "{origin}"
+            );
             assert!(!reply.headers.contains_key("access-control-allow-origin"), "{origin}");
             refused += 1;
         }

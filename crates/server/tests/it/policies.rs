@@ -1,5 +1,7 @@
 //! The route table, walked: who is refused where, that the API's description is the table, and what is not in it.
 
+#![expect(clippy::expect_used, reason = "helpers of tests fail by panicking, as tests do")]
+
 use crate::world::{QUESTION, Reply, SHOP, STRANGER, Visitor, World};
 use chatward::routes::{self, Policy, Row};
 use chatward_store::SiteRow;
@@ -169,7 +171,8 @@ async fn the_description_of_the_api_is_the_route_table() {
         let needs_token = operation["security"].as_array().is_some_and(|list| !list.is_empty());
         assert_eq!(needs_token, row.policy == Policy::Visitor, "{} {}", row.method, row.path);
         let status = |code: &str| operation["responses"].as_object().is_some_and(|codes| codes.contains_key(code));
-        assert!(row.policy != Policy::Visitor || status("401"), "{} {}", row.method, row.path);
+        assert_eq!(status("401"), row.policy == Policy::Visitor, "{} {}", row.method, row.path);
+        assert_eq!(status("403") && status("429"), row.policy != Policy::Public, "{} {}", row.method, row.path);
     }
     let written = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/openapi.json");
     let written = std::fs::read_to_string(written).expect("docs/openapi.json is committed");
@@ -204,7 +207,9 @@ async fn a_method_that_an_address_does_not_take_gets_405_with_those_it_takes() {
 #[tokio::test]
 async fn an_address_that_is_not_in_the_table_gets_404_in_the_one_shape() {
     let world = World::start().await;
-    for path in ["/", "/api", "/api/v1/", "/api/v1/widget/sessions/", "/admin", "/metrics", "/.env", "/docs/../docs", "/%2e%2e"] {
+    for path in
+        ["/", "/api", "/api/v1/", "/api/v1/widget/sessions/", "/admin", "/metrics", "/.env", "/docs/../docs", "/%2e%2e"]
+    {
         for method in [Method::GET, Method::POST] {
             let reply = world.call(method, path).send().await;
             assert_refused(&reply, 404, path);

@@ -5,10 +5,11 @@
 
 use crate::world::{PATIENCE, QUESTION, SHOP, STRANGER, World, fake_key};
 use chatward::ops::sessions;
-use chatward_testkit::provider::{FakeProvider, Reply as Script};
-use chatward_types::{Clock, Environment, HOUR, SECOND};
+use chatward_testkit::provider::{Ending, FakeProvider, Reply as Script};
+use chatward_types::{Clock, Environment, HOUR};
 use chatward_vault::{PublishableKey, SystemEntropy};
 use http::{Method, StatusCode};
+use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -50,7 +51,8 @@ const AGENT: &str = "Probe/1.0 (a test)";
 
 #[tokio::test]
 async fn every_named_event_is_found_by_the_guides_grep() {
-    let broken = FakeProvider::start(vec![Script::Truncated(vec!["It costs ".to_owned()])]).await.unwrap();
+    let broken =
+        FakeProvider::start(vec![Script::Gated(vec!["It costs ".to_owned()], Ending::Truncated)]).await.unwrap();
     let world = World::builder().openai(&broken.openai_url(), &fake_key()).start().await;
     let begin = |origin: &str, key: &str| {
         let call = world.call(Method::POST, SESSIONS).header("origin", origin).header("user-agent", AGENT);
@@ -88,9 +90,18 @@ async fn every_named_event_is_found_by_the_guides_grep() {
     assert_eq!(forged.status, StatusCode::UNAUTHORIZED);
     told(&world, "INVALID_SESSION_ID", forged.header("x-request-id"), MESSAGES, "refused").await;
 
-    let failed = ask(&token, "text/event-stream").await;
-    assert_eq!(failed.stream().last().unwrap().0, "error", "{}", failed.text());
-    let error = told(&world, "CHAT_ERROR", failed.header("x-request-id"), MESSAGES, "failure").await;
+    // The provider's stream ends without an end, after its first words have been handed on.
+    broken.release(1);
+    let call = world.call(Method::POST, MESSAGES).header("origin", SHOP).header("user-agent", AGENT);
+    let call = call.header("authorization", &format!("Bearer {token}")).header("accept", "text/event-stream");
+    let mut failed = call.json(&json!({ "message": QUESTION })).open().await;
+    let first = failed.body_mut().frame().await.unwrap().unwrap().into_data().unwrap();
+    assert!(first.starts_with(b"event: delta"), "{first:?}");
+    broken.release(1);
+    let id = failed.headers()["x-request-id"].to_str().unwrap().to_owned();
+    let rest = failed.into_body().collect().await.unwrap().to_bytes();
+    assert!(rest.starts_with(b"event: error"), "{rest:?}");
+    let error = told(&world, "CHAT_ERROR", &id, MESSAGES, "failure").await;
     assert_eq!(error["severity"], "error");
 
     broken.set_script(vec![Script::text(["It costs 12.50 dollars [1]."])]);
@@ -99,7 +110,7 @@ async fn every_named_event_is_found_by_the_guides_grep() {
     let processed = told(&world, "CHAT_MESSAGE_PROCESSED", answered.header("x-request-id"), MESSAGES, "success").await;
     assert_eq!(processed["session"], began.json()["session"].as_str().unwrap()[..16], "cut, so that it opens nothing");
 
-    world.clock.advance(24 * HOUR + SECOND);
+    world.clock.advance(25 * HOUR);
     sessions::sweep(&world.app, world.clock.now()).await.unwrap();
     let swept = grep(&world, "SESSION_CLEANUP").await;
     assert_eq!((swept.len(), &swept[0]["outcome"]), (1, &json!("success")));
@@ -123,8 +134,18 @@ async fn the_file_is_the_owners_alone_and_each_line_is_an_object() {
     let mode = std::fs::metadata(path_of(&world)).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode, 0o600, "{mode:o}");
     let members = [
-        "category", "time", "event", "severity", "outcome", "request_id", "address", "user_agent", "path", "site",
-        "session", "detail",
+        "category",
+        "time",
+        "event",
+        "severity",
+        "outcome",
+        "request_id",
+        "address",
+        "user_agent",
+        "path",
+        "site",
+        "session",
+        "detail",
     ];
     assert!(text.lines().count() >= 3, "{text}");
     for line in text.lines() {

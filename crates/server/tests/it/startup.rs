@@ -4,21 +4,35 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking, as tests do")]
 #![expect(clippy::disallowed_methods, reason = "these tests are about processes")]
 
-use std::process::Command;
+use crate::world::PATIENCE;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 /// Starts the server with a configuration file and variables; returns its only line.
 fn refused(file: &str, variables: &[(&str, &str)]) -> String {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     std::fs::write(folder.path().join("chatward.toml"), file).unwrap();
-    let output = Command::new(env!("CARGO_BIN_EXE_chatward"))
+    let mut child = Command::new(env!("CARGO_BIN_EXE_chatward"))
         .current_dir(folder.path())
         .args(["serve", "--listen", "127.0.0.1:0", "--json", "--data"])
         .arg(&data)
         .env_clear()
         .envs(variables.iter().copied())
-        .output()
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
         .unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    while child.try_wait().unwrap().is_none() {
+        if Instant::now() > deadline {
+            child.kill().unwrap();
+            child.wait().unwrap();
+            panic!("it started: {file} {variables:?}");
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let output = child.wait_with_output().unwrap();
     let line = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(2), "{file} {variables:?}: {line}");
     assert_eq!(line.lines().count(), 1, "{line}");
@@ -35,7 +49,7 @@ fn a_bad_setting_stops_the_start_with_one_line_that_names_it() {
     let cases: [(String, Vec<(&str, &str)>, &str); 12] = [
         (format!("[database]\nurl = \"mysql://u:{canary}@localhost/c\"\n"), vec![], "database.url"),
         (format!("[vault]\nkey = \"{canary}\"\n"), vec![], "vault.key"),
-        (format!("[server]\nlisten = \"{canary}\"\n"), vec![], "server.listen"),
+        (format!("[server]\nbody_timeout = \"{canary}\"\n"), vec![], "server.body_timeout"),
         (format!("[limits]\nper_minute = \"{canary}\"\n"), vec![], "limits.per_minute"),
         (format!("[cors]\nallowed_origins = [\"{canary}\"]\n"), vec![], "cors.allowed_origins"),
         (format!("{canary} = 1\n"), vec![], "configuration file"),

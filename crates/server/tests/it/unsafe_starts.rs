@@ -4,8 +4,13 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking, as tests do")]
 
 use crate::process::{Server, command};
+use chatward::app::{App, Options};
+use chatward::config::{Config, Overrides};
+use chatward_egress::{Resolve, Resolving};
 use chatward_testkit::TestDb;
+use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 /// What a production server needs at least, and a folder for its key beside its data.
 fn production(folder: &Path) -> Vec<(&'static str, String)> {
@@ -30,7 +35,8 @@ fn refused(folder: &Path, variables: &[(&str, String)], extra: &[&str]) -> Strin
     let line = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(2), "{variables:?}: {line}");
     assert_eq!(line.trim_end().lines().count(), 1, "{line}");
-    assert!(output.stdout.is_empty(), "nothing listens: {variables:?}");
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(!printed.contains("listening"), "{variables:?}: {printed}");
     line
 }
 
@@ -116,6 +122,45 @@ fn production_is_one_switch_and_refuses_each_unsafe_setting() {
     // Without the unsafe setting the same server starts.
     let variables: Vec<(&str, &str)> = safe.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let _server = Server::start(&folder.path().join("data"), &variables);
+}
+
+/// Where the database's name leads, for one test.
+#[derive(Debug)]
+struct LeadsTo(&'static [&'static str]);
+
+impl Resolve for LeadsTo {
+    fn resolve(&self, _: String) -> Resolving {
+        let addresses = self.0.iter().map(|address| address.parse().unwrap()).collect();
+        Box::pin(async move { Ok(addresses) })
+    }
+}
+
+#[tokio::test]
+async fn a_database_whose_name_leads_to_a_public_address_is_refused_in_production() {
+    let folder = folder();
+    let start = |environment: &str, addresses: &'static [&'static str]| {
+        let url = |login: &str| format!("postgres://{login}@db.example.com:1/chatward?sslmode=verify-full");
+        let mut variables: BTreeMap<String, String> =
+            production(folder.path()).into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        variables.insert("CHATWARD_ENVIRONMENT".to_owned(), environment.to_owned());
+        variables.insert("DATABASE_URL".to_owned(), url("app"));
+        variables.insert("CHATWARD_DATABASE_MIGRATE_URL".to_owned(), url("owner"));
+        variables.insert("CHATWARD_DATABASE_ADMIN_URL".to_owned(), url("admin"));
+        let overrides = Overrides { data_dir: Some(folder.path().join("data")), ..Overrides::default() };
+        let config = Config::load(None, &variables, &overrides).unwrap();
+        let options = Options { resolver: Some(Arc::new(LeadsTo(addresses))), ..Options::default() };
+        async move { App::start(config, options).await.unwrap_err() }
+    };
+    for addresses in [&["93.184.216.34"][..], &["10.0.0.4", "93.184.216.34"], &["2606:4700::1111"], &["0.0.0.0"]] {
+        let error = start("production", addresses).await;
+        assert!(error.public().contains("database.url") && error.public().contains("public address"), "{error}");
+        assert!(!error.public().contains("example"), "{error}");
+    }
+    // Beyond that nothing is wrong with them: what fails then is the connection.
+    for (environment, addresses) in [("production", &["10.0.0.4"][..]), ("staging", &["93.184.216.34"])] {
+        let error = start(environment, addresses).await;
+        assert!(!error.public().contains("public address"), "{error}");
+    }
 }
 
 #[tokio::test]

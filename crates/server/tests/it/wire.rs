@@ -21,7 +21,8 @@ pub(crate) async fn answer(stream: &mut TcpStream) -> String {
     loop {
         let text = String::from_utf8_lossy(&received).into_owned();
         if let Some((head, body)) = text.split_once("\r\n\r\n") {
-            let length = head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok());
+            let length =
+                head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok());
             if body.len() >= length.unwrap_or(0) {
                 return text;
             }
@@ -37,12 +38,6 @@ pub(crate) async fn answer(stream: &mut TcpStream) -> String {
 /// Sends `bytes` on a connection of their own and reads the answer.
 pub(crate) async fn exchange(world: &World, bytes: impl AsRef<[u8]>) -> String {
     answer(&mut begin(world, bytes).await).await
-}
-
-/// The same on an open connection.
-pub(crate) async fn exchange_on(mut stream: TcpStream, bytes: impl AsRef<[u8]>) -> String {
-    stream.write_all(bytes.as_ref()).await.unwrap();
-    answer(&mut stream).await
 }
 
 /// The status code of an answer; 0 where there is none.
