@@ -192,7 +192,17 @@ prove() {
   ((${#ids[@]})) || return 0
   start_postgres
   if grep -qE "^($(IFS='|'; say "${ids[*]}"))"$'\ttests\tui/' < <(catalogue_lines <controls.toml); then
-    (cd ui/tests && npm ci --no-audit --no-fund >/dev/null) || die "npm ci failed in ui/tests"
+    # Not again if it is up to date: others may be using it.
+    if [[ ! ui/tests/node_modules/.package-lock.json -nt ui/tests/package-lock.json ]]; then
+      (cd ui/tests && npm ci --no-audit --no-fund >/dev/null) || die "npm ci failed in ui/tests"
+    fi
+  fi
+  # Two proofs in one copy would each test the other's patch.
+  mkdir -p target/prove
+  exec 9>target/prove/lock
+  if ! flock -n 9; then
+    say "==> waiting for another proof in this copy to end"
+    flock 9
   fi
   refresh_scratch
   for id in "${ids[@]}"; do

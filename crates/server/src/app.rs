@@ -23,7 +23,8 @@ use chatward_egress::{Egress, Reach, SystemResolver};
 use chatward_providers::ProviderSet;
 use chatward_store::{Engine, Store};
 use chatward_types::{
-    Clock, Entropy, Environment, Error, Event, EventName, NodeId, Outcome, OwnerId, Result, SessionId, Severity, SiteId, SystemClock,
+    Clock, Entropy, Environment, Error, Event, EventName, NodeId, Outcome, OwnerId, Result, SessionId, Severity,
+    SiteId, SystemClock,
 };
 use chatward_vault::{SystemEntropy, Vault};
 use http::HeaderValue;

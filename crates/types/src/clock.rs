@@ -32,9 +32,7 @@ impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         std::time::SystemTime::now()
             .duration_since(std::time::UNIX_EPOCH)
-            .map_or(0, |elapsed| {
-                Timestamp::try_from(elapsed.as_micros()).unwrap_or(Timestamp::MAX)
-            })
+            .map_or(0, |elapsed| Timestamp::try_from(elapsed.as_micros()).unwrap_or(Timestamp::MAX))
     }
 }
 

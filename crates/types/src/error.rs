@@ -50,13 +50,7 @@ pub struct Error {
 impl Error {
     /// An error whose `public` text tells the client what to do next. It must not repeat the client's input.
     pub fn new(kind: Kind, code: &'static str, public: impl Into<Cow<'static, str>>) -> Self {
-        Self {
-            kind,
-            code,
-            public: public.into(),
-            retry_after_seconds: None,
-            source: None,
-        }
+        Self { kind, code, public: public.into(), retry_after_seconds: None, source: None }
     }
 
     /// Our own fault: the client gets a constant text, the log gets `source`.

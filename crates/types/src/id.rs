@@ -88,8 +88,7 @@ impl<T: Named> FromStr for Id<T> {
             .strip_prefix(T::PREFIX)
             .and_then(|rest| rest.strip_prefix('_'))
             .filter(|digits| {
-                digits.len() == 32
-                    && digits.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+                digits.len() == 32 && digits.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
             })
             .ok_or(error)?;
         Uuid::try_parse(digits).map(|uuid| Self(uuid, PhantomData)).map_err(|_| error)

@@ -137,8 +137,7 @@ impl From<&FetchError> for SkipReason {
         match error.failure() {
             // What the network told us is one text: whether a name exists inside, and where it leads, is nobody's
             // business. The other refusals follow from the address as it was written.
-            FetchFailure::Dns
-            | FetchFailure::Refused(Refusal::NotPublic | Refusal::Metadata | Refusal::OwnAddress) => {
+            FetchFailure::Dns | FetchFailure::Refused(Refusal::NotPublic | Refusal::Metadata | Refusal::OwnAddress) => {
                 Self::Refused(NOWHERE.into())
             }
             FetchFailure::Refused(refusal) => Self::Refused(refusal.to_string().into()),

@@ -41,7 +41,11 @@ pub async fn get_readiness(State(app): State<App>) -> ApiResult<Json<Health>> {
             "This server is stopping. Try again; another one will answer.",
         )));
     }
-    if is_ready(&app).await? { Ok(Json(Health { status: "ok" })) } else { Err(unready("another probe is asking").into()) }
+    if is_ready(&app).await? {
+        Ok(Json(Health { status: "ok" }))
+    } else {
+        Err(unready("another probe is asking").into())
+    }
 }
 
 /// Asks the store at most once a second, and one probe at a time: anybody may call this, and it must cost nothing.

@@ -74,7 +74,10 @@ pub(super) fn database_names(config: &Config) -> Vec<(&'static str, String)> {
         let more = url.query_pairs().filter(|(key, _)| matches!(key.as_ref(), "host" | "hostaddr"));
         let hosts = std::iter::once(host).chain(more.map(|(_, value)| value.into_owned()));
         let is_name = |host: &String| {
-            !host.is_empty() && !host.contains(['/', '%', '[']) && !is_localhost(host) && host.parse::<IpAddr>().is_err()
+            !host.is_empty()
+                && !host.contains(['/', '%', '['])
+                && !is_localhost(host)
+                && host.parse::<IpAddr>().is_err()
         };
         names.extend(hosts.filter(is_name).map(|host| (setting, host)));
     }

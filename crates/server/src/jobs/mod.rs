@@ -28,13 +28,7 @@ pub async fn run(app: App) {
     if let Err(error) = app.store.register_node(app.node, app.clock.now()).await {
         tracing::error!(source = error.source_line(), "this node could not register; the command line will not see it");
     }
-    tokio::join!(
-        follow_changes(&app),
-        beat(&app),
-        sweep(&app),
-        keep_house(&app),
-        crawls::run(&app),
-    );
+    tokio::join!(follow_changes(&app), beat(&app), sweep(&app), keep_house(&app), crawls::run(&app),);
 }
 
 async fn follow_changes(app: &App) {

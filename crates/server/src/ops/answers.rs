@@ -12,9 +12,7 @@ use crate::ops::data_keys::OwnerKeys;
 use crate::ops::lookup::{self, Citation, Found};
 use crate::ops::sessions::{Answering as PlaceInSession, Live};
 use crate::ops::sites::Site;
-use chatward_providers::{
-    Attempt, ChatRequest, Finish, Observer, Piece, Usage, estimate_request_tokens,
-};
+use chatward_providers::{Attempt, ChatRequest, Finish, Observer, Piece, Usage, estimate_request_tokens};
 use chatward_store::{HotRow, MessageRow, MessageState, Role, UsageRow};
 use chatward_types::{Error, EventName, MessageId, Outcome, Result, Severity, Timestamp, UsageId};
 use std::pin::{Pin, pin};
@@ -425,6 +423,10 @@ pub async fn ask_once(app: &App, site: &Site, question: &str) -> Result<Unstored
     }
     match failure {
         Some(error) => Err(error),
-        None => Ok(Unstored { citations: cite(&found, answering.provider(), &text), provider: answering.provider().to_string(), text }),
+        None => Ok(Unstored {
+            citations: cite(&found, answering.provider(), &text),
+            provider: answering.provider().to_string(),
+            text,
+        }),
     }
 }

@@ -148,9 +148,7 @@ impl Sought {
             said = self.say(hits, &chunks);
         }
         match said {
-            ExtractiveAnswer::NotOnThisSite { .. } => {
-                FromSources { text: nothing.to_owned(), citations: Vec::new() }
-            }
+            ExtractiveAnswer::NotOnThisSite { .. } => FromSources { text: nothing.to_owned(), citations: Vec::new() },
             ExtractiveAnswer::Found { text, used } => FromSources {
                 text,
                 citations: used

@@ -67,15 +67,8 @@ async fn ten_thousand_addresses_cannot_exceed_the_budget() {
         task.await.unwrap();
     }
     let scope = Scope::of(world.app.owner);
-    let spent: i64 = world
-        .app
-        .store
-        .usage_since(&scope, world.site.id, 0)
-        .await
-        .unwrap()
-        .iter()
-        .map(|total| total.micro_usd)
-        .sum();
+    let spent: i64 =
+        world.app.store.usage_since(&scope, world.site.id, 0).await.unwrap().iter().map(|total| total.micro_usd).sum();
     let calls = provider.received().len();
     assert!(answered.load(Ordering::Relaxed) > 9_000, "the sources answer when the money is gone: {answered:?}");
     assert!(spent > 0 && spent <= cap_micro_usd, "{spent} micro dollars of {cap_micro_usd}");
@@ -152,7 +145,8 @@ async fn two_nodes_together_stay_under_one_cap() {
             tasks.push(tokio::spawn(async move {
                 let mut kept = 0;
                 for round in 0..10 {
-                    if let Reserved::Granted(reservation) = node.reserve(site, 97, 1_800_000_000_000_000).await.unwrap() {
+                    if let Reserved::Granted(reservation) = node.reserve(site, 97, 1_800_000_000_000_000).await.unwrap()
+                    {
                         // Some cost less than was put aside, and the rest is free again.
                         let spent = if (number + round) % 2 == 0 { 97 } else { 13 };
                         reservation.settle(spent);
@@ -190,11 +184,8 @@ async fn what_is_sent_upstream_is_bounded() {
 #[tokio::test]
 async fn a_full_house_of_calls_is_answered_from_the_sources() {
     let provider = FakeProvider::start(vec![Script::Silent]).await.unwrap();
-    let world = World::builder()
-        .openai(&provider.openai_url(), &fake_key())
-        .set("budgets.concurrent_calls", 1)
-        .start()
-        .await;
+    let world =
+        World::builder().openai(&provider.openai_url(), &fake_key()).set("budgets.concurrent_calls", 1).start().await;
     let (first, second) = (world.visitor().await, world.visitor().await);
     let waiting = tokio::spawn(
         world

@@ -57,12 +57,9 @@ fn checked(world: &World, reply: &Reply, what: &str) -> Value {
     let id = body["error"]["request_id"].as_str().unwrap_or_default().to_owned();
     assert!(id.starts_with("req_") && reply.header("x-request-id") == id, "{what}: {}", reply.text());
     body["error"]["request_id"] = Value::Null;
-    let members: Vec<&String> = body["error"].as_object().unwrap().keys().collect();
-    assert_eq!(
-        (members, body.as_object().unwrap().len()),
-        (vec!["code", "message", "request_id"].iter().map(|m| (*m).to_owned()).collect::<Vec<_>>().iter().collect(), 1),
-        "{what}"
-    );
+    let members: Vec<&str> = body["error"].as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(members, ["code", "message", "request_id"], "{what}");
+    assert_eq!(body.as_object().unwrap().len(), 1, "{what}");
     let text = body.to_string();
     for word in inside(world) {
         assert!(!text.contains(&word), "{what} tells `{word}`: {text}");

@@ -174,8 +174,11 @@ async fn kill_nine_loses_no_acknowledged_answer() {
 fn a_second_server_on_one_folder_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let _server = Server::start(folder.path(), &[]);
-    let output =
-        command(folder.path()).args(["serve", "--listen", "127.0.0.1:0"]).env("CHATWARD_ADMIN_LISTEN", "off").output().unwrap();
+    let output = command(folder.path())
+        .args(["serve", "--listen", "127.0.0.1:0"])
+        .env("CHATWARD_ADMIN_LISTEN", "off")
+        .output()
+        .unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains("another server"));
 }
@@ -191,7 +194,8 @@ fn a_bad_setting_stops_the_start_with_one_line_and_status_two() {
         (vec![("NODE_ENV", "production")], "public_url"),
         (vec![("JWT_SECRET", "short")], "jwt_secret"),
     ] {
-        let output = command(folder.path()).args(["serve", "--listen", "127.0.0.1:0"]).envs(variables.clone()).output().unwrap();
+        let output =
+            command(folder.path()).args(["serve", "--listen", "127.0.0.1:0"]).envs(variables.clone()).output().unwrap();
         let error = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(2), "{variables:?}: {error}");
         assert_eq!(error.trim_end().lines().count(), 1, "{error}");

@@ -4,13 +4,17 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking, as tests do")]
 
 use crate::process::{Server, command};
+use crate::world::PATIENCE;
 use chatward::app::{App, Options};
 use chatward::config::{Config, Overrides};
 use chatward_egress::{Resolve, Resolving};
 use chatward_testkit::TestDb;
 use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::process::Stdio;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// What a production server needs at least, and a folder for its key beside its data.
 fn production(folder: &Path) -> Vec<(&'static str, String)> {
@@ -23,21 +27,38 @@ fn production(folder: &Path) -> Vec<(&'static str, String)> {
     ]
 }
 
-/// Starts it where it must not start; returns the one line.
+/// Starts it where it must not start; returns the one line. One that starts all the same is stopped and fails the test.
 fn refused(folder: &Path, variables: &[(&str, String)], extra: &[&str]) -> String {
-    let output = command(&folder.join("data"))
+    let mut child = command(&folder.join("data"))
         .args(["serve", "--listen", "127.0.0.1:0", "--json"])
         .args(extra)
         .env("CHATWARD_ADMIN_LISTEN", "off")
         .envs(variables.iter().map(|(name, value)| (*name, value.as_str())))
-        .output()
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
         .unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    let mut stopped = false;
+    while !stopped && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(5));
+        stopped = child.try_wait().unwrap().is_some();
+    }
+    let _ = child.kill();
+    let output = child.wait_with_output().unwrap();
+    assert!(stopped, "it started: {variables:?} {extra:?}");
     let line = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(2), "{variables:?}: {line}");
     assert_eq!(line.trim_end().lines().count(), 1, "{line}");
     let printed = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(!printed.contains("listening"), "{variables:?}: {printed}");
     line
+}
+
+/// Writes a file that its owner alone can read, as one with a secret must be.
+fn write_private(path: &Path, text: &str) {
+    std::fs::write(path, text).unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
 }
 
 fn folder() -> tempfile::TempDir {
@@ -63,14 +84,14 @@ fn a_placeholder_key_is_refused_from_the_environment_and_from_a_file() {
         assert!(line.contains("api_key") && line.contains("placeholder"), "{line}");
         assert!(!line.contains(placeholder), "{line}");
 
-        std::fs::write(folder.path().join("key"), placeholder).unwrap();
+        write_private(&folder.path().join("key"), placeholder);
         let file = folder.path().join("chatward.toml");
         let text = format!(
             "[[providers]]\nname = \"mine\"\nkind = \"openai-compatible\"\nbase_url = \"https://llm.example.com/v1\"\n\
              model = \"m\"\napi_key_file = \"{}\"\n",
             folder.path().join("key").display()
         );
-        std::fs::write(&file, text).unwrap();
+        write_private(&file, &text);
         let line = refused(folder.path(), &[], &["--config", file.to_str().unwrap()]);
         assert!(line.contains("providers.mine.api_key") && line.contains("placeholder"), "{line}");
         assert!(!line.contains(placeholder), "{line}");
