@@ -1,5 +1,7 @@
 //! Money (RATE-10): reserved before, settled after, capped whatever the number of addresses, nodes and requests.
 
+#![expect(clippy::expect_used, reason = "helpers of tests fail by panicking, as tests do")]
+
 use crate::world::{QUESTION, SHOP, Visitor, World, fake_key};
 use chatward::ops::budgets::{Budgets, Caps, Reserved};
 use chatward_store::{Engine, Store};

@@ -1,5 +1,7 @@
 //! Crawls as the server runs them: from the jobs table to the swapped index, and what a bad day of the site does.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking, as tests do")]
+
 use crate::world::{QUESTION, World};
 use axum::Router;
 use axum::http::header::CONTENT_TYPE;

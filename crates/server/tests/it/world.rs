@@ -46,7 +46,6 @@ pub(crate) struct Builder {
     settings: BTreeMap<&'static str, String>,
     environment: BTreeMap<String, String>,
     provider: Option<(String, String)>,
-    without_site: bool,
     database: Option<TestDb>,
     folder: Option<TempDir>,
     resolver: Option<Arc<dyn chatward_egress::Resolve>>,
@@ -113,12 +112,6 @@ impl Builder {
         self
     }
 
-    /// No site at all; `world.site` then has a key that nobody knows.
-    pub(crate) fn without_site(mut self) -> Self {
-        self.without_site = true;
-        self
-    }
-
     /// Names outside are looked up here.
     pub(crate) fn resolver(mut self, resolver: impl chatward_egress::Resolve + 'static) -> Self {
         self.resolver = Some(Arc::new(resolver));
@@ -175,7 +168,7 @@ impl Builder {
         let app = App::start(config.bound_to(address), options).await.expect("an app");
         let site = match app.store.list_sites(&Scope::of(app.owner)).await.unwrap().into_iter().next() {
             Some(site) if !is_new => site,
-            _ => make_site(&app, self.without_site).await,
+            _ => make_site(&app).await,
         };
         let server = &app.config.server;
         let settings = ListenSettings {
@@ -409,13 +402,9 @@ async fn connect(address: SocketAddr) -> TcpStream {
 }
 
 /// The site with three pages, indexed as a crawl would.
-async fn make_site(app: &App, unknown: bool) -> SiteRow {
+async fn make_site(app: &App) -> SiteRow {
     let scope = Scope::of(app.owner);
     let site = sites::add(app, &scope, &format!("{SHOP}/"), Some("Test Shop"), &[]).await.unwrap();
-    if unknown {
-        sites::remove(app, &scope, site.id).await.unwrap();
-        return site;
-    }
     let pages = [
         (
             "Shipping",
