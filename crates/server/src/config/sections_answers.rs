@@ -56,7 +56,7 @@ pub enum ProviderKind {
 section! {
     /// Providers in the order in which they are asked. `extractive` is always there, last.
     ///
-    /// A key that is not in the file is read from CHATWARD_PROVIDER_<NAME>_API_KEY (or …_API_KEY_FILE).
+    /// A key that is not in the file is read from `CHATWARD_PROVIDER_<NAME>_API_KEY` (or …_API_KEY_FILE).
     /// OLLAMA_BASE_URL (and OLLAMA_MODEL) and OPENAI_API_KEY (and OPENAI_MODEL, OPENAI_BASE_URL) complete the provider
     /// of their kind, or add one at the end, Ollama first.
     ProviderConfig "providers" {
