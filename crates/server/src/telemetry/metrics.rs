@@ -36,7 +36,6 @@ pub struct Metrics {
     places_refused: Counter,
     open_connections: Gauge,
     in_flight: Gauge,
-    append_queue: Gauge,
     crawl_pages: Family<Labels<1>, Counter>,
     events: Arc<OnceLock<EventLog>>,
 }
@@ -76,7 +75,6 @@ impl Metrics {
             places_refused: Counter::default(),
             open_connections: Gauge::default(),
             in_flight: Gauge::default(),
-            append_queue: Gauge::default(),
             crawl_pages: Family::default(),
             events: Arc::clone(&events),
             registry: Registry::default(),
@@ -98,7 +96,6 @@ impl Metrics {
         );
         registry.register("open_connections", "Open connections", metrics.open_connections.clone());
         registry.register("requests_in_flight", "Requests being answered", metrics.in_flight.clone());
-        registry.register("append_queue", "Rows waiting to be committed", metrics.append_queue.clone());
         registry.register("crawl_pages", "Pages of crawls by outcome", metrics.crawl_pages.clone());
         registry.register_collector(Box::new(EventCounts(events)));
         Self { registry, ..metrics }
@@ -149,11 +146,6 @@ impl Metrics {
     pub fn set_open(&self, connections: usize, in_flight: u32) {
         self.open_connections.set(i64::try_from(connections).unwrap_or(i64::MAX));
         self.in_flight.set(i64::from(in_flight));
-    }
-
-    /// Sets how many rows wait to be committed.
-    pub fn set_append_queue(&self, rows: usize) {
-        self.append_queue.set(i64::try_from(rows).unwrap_or(i64::MAX));
     }
 
     /// Shows this log's counts from now on. The first call counts.
@@ -251,7 +243,6 @@ mod tests {
         metrics.count_provider_place_refused();
         metrics.count_crawl_pages("indexed", 15);
         metrics.set_open(7, 3);
-        metrics.set_append_queue(2);
         let log = EventLog::discarding(Arc::new(SystemClock));
         metrics.watch_events(&log);
         log.emit(Event::new(0, EventName::CorsBlocked, Severity::Warning, Outcome::Refused));
@@ -265,7 +256,6 @@ mod tests {
             "chatward_crawl_pages_total{outcome=\"indexed\"} 15",
             "chatward_open_connections 7",
             "chatward_requests_in_flight 3",
-            "chatward_append_queue 2",
             "chatward_security_events_total{event=\"CORS_BLOCKED\"} 1",
             "chatward_security_events_dropped_total 0",
             "chatward_security_log_write_failures_total 0",
