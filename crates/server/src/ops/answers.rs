@@ -14,7 +14,7 @@ use crate::ops::sessions::{Answering as PlaceInSession, Live};
 use crate::ops::sites::Site;
 use chatward_providers::{Attempt, ChatRequest, Finish, Observer, Piece, Usage, estimate_request_tokens};
 use chatward_store::{HotRow, MessageRow, MessageState, Role, UsageRow};
-use chatward_types::{Error, EventName, MessageId, Outcome, Result, Severity, Timestamp, UsageId};
+use chatward_types::{Error, EventName, Kind, MessageId, Outcome, Result, Severity, Timestamp, UsageId};
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -269,7 +269,7 @@ async fn conclude(app: &App, turn: &Turn, produced: Produced) -> Result<Answer> 
     // After its question, however coarse the clock.
     let now = app.clock.now().max(turn.asked_at + 1);
     let scope = turn.site.scope();
-    let mut rows = Vec::with_capacity(3);
+    let (mut rows, mut spent) = (Vec::with_capacity(3), Vec::new());
     if turn.live.touch(now) {
         rows.push(HotRow::Touch { scope, session: turn.live.row.id.clone(), at: now });
     }
@@ -296,9 +296,17 @@ async fn conclude(app: &App, turn: &Turn, produced: Produced) -> Result<Answer> 
             micro_usd: i64::try_from(produced.cost).unwrap_or(i64::MAX),
             at: now,
         };
-        rows.push(HotRow::Usage { scope, row });
+        spent.push(HotRow::Usage { scope, row });
     }
-    app.store.append(rows).await?;
+    rows.extend(spent.iter().cloned());
+    match app.store.append(rows).await {
+        // The visitor erased the conversation meanwhile. That takes back the words, not what they cost.
+        Err(error) if error.kind() == Kind::NotFound => {
+            app.store.append(spent).await?;
+            return Err(error);
+        }
+        outcome => outcome?,
+    }
     let most = app.config.budgets.upstream_messages;
     if !content.text.is_empty() {
         turn.live.remember(Role::Assistant, content.text.as_str().into(), most);

@@ -225,6 +225,31 @@ async fn a_client_that_leaves_pays_for_what_it_used_and_no_more() {
     assert!(spent[0].micro_usd > 0 && spent[0].output_tokens < 50, "{spent:?}");
 }
 
+#[tokio::test]
+async fn erasing_a_conversation_under_its_answer_does_not_erase_the_cost() {
+    for engine in World::ENGINES {
+        let parts = vec!["Once ".to_owned(), "upon a time.".to_owned()];
+        let provider = FakeProvider::start(vec![Script::Gated(parts, Ending::Complete)]).await.unwrap();
+        let world = World::builder().engine(engine).openai(&provider.openai_url(), &fake_key()).start().await;
+        let visitor = world.visitor().await;
+        let mut response = world
+            .by(&visitor, Method::POST, "/api/v1/widget/messages")
+            .header("accept", "text/event-stream")
+            .json(&serde_json::json!({ "message": QUESTION }))
+            .open()
+            .await;
+        provider.release(1);
+        response.body_mut().frame().await.unwrap().unwrap();
+        let erased = world.by(&visitor, Method::DELETE, "/api/v1/widget/session").send().await;
+        assert_eq!(erased.status, StatusCode::NO_CONTENT);
+        provider.release(2);
+        let rest = response.into_body().collect().await.unwrap().to_bytes();
+        assert!(String::from_utf8_lossy(&rest).contains("event: error"), "{engine:?}: it cannot be acknowledged");
+        let spent = world.app.store.usage_since(&Scope::of(world.app.owner), world.site.id, 0).await.unwrap();
+        assert!(spent.iter().any(|total| total.micro_usd > 0), "{engine:?}: the cost is lost: {spent:?}");
+    }
+}
+
 /// Reads the session until it has an answer; the task that stores it runs apart from the request.
 async fn until_answered(world: &World, visitor: &Visitor) -> serde_json::Value {
     for _ in 0..200 {
