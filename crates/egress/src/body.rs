@@ -4,6 +4,7 @@
 //! Never does: hold more than the cap, or let a body that was cut short look complete.
 
 use crate::error::{CallError, CallFailure, FetchError, FetchFailure};
+use crate::exchange::Reading;
 use bytes::{Bytes, BytesMut};
 use flate2::write::GzDecoder;
 use http::HeaderMap;
@@ -11,6 +12,7 @@ use http::header::CONTENT_ENCODING;
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use std::fmt;
+use std::future::poll_fn;
 use std::io::{self, Write};
 use std::pin::Pin;
 use std::time::Duration;
@@ -142,6 +144,8 @@ impl Write for CappedPage {
 pub struct BodyStream {
     /// `None` after the end or a failure.
     body: Option<Incoming>,
+    /// The connection, where this is what drives it.
+    reading: Option<Reading>,
     failed: Option<CallError>,
     remaining: usize,
     between: Duration,
@@ -152,7 +156,12 @@ pub struct BodyStream {
 
 impl BodyStream {
     pub(crate) fn new(body: Incoming, max: usize, between: Duration, end: Instant, timer: Pin<Box<Sleep>>) -> Self {
-        Self { body: Some(body), failed: None, remaining: max, between, end, timer }
+        Self { body: Some(body), reading: None, failed: None, remaining: max, between, end, timer }
+    }
+
+    /// The same over a connection that nobody else drives.
+    pub(crate) fn over(self, reading: Reading) -> Self {
+        Self { reading: Some(reading), ..self }
     }
 
     /// The next piece, as it arrived; `None` once the body is complete as HTTP defines it.
@@ -170,6 +179,10 @@ impl BodyStream {
         }
         if !matches!(outcome, Ok(Some(_))) {
             self.body = None;
+            let reading = self.reading.take();
+            if let (Ok(None), Some(reading)) = (&outcome, reading) {
+                reading.finish();
+            }
         }
         outcome
     }
@@ -214,7 +227,10 @@ impl BodyStream {
                         CallFailure::BetweenBytesTimeout
                     }));
                 }
-                frame = body.frame() => frame,
+                frame = poll_fn(|context| match &mut self.reading {
+                    Some(reading) => reading.poll_frame(body, context),
+                    None => Pin::new(&mut *body).poll_frame(context),
+                }) => frame,
             };
             let Some(frame) = frame else {
                 return Ok(None);

@@ -5,18 +5,21 @@
 //! let a credential leave for another host or in plain text over the internet.
 
 use crate::body::{BodyStream, Encoding};
-use crate::client::{Egress, request_uri};
+use crate::client::{Egress, HttpClient, request_uri};
 use crate::error::{CallError, CallFailure};
+use crate::exchange::{PlainPool, Reading};
 use crate::guard::{self, Reach, check_url};
 use bytes::Bytes;
 use chatward_types::Secret;
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
-use http::{HeaderMap, HeaderValue, Method, Request};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, USER_AGENT};
+use http::{HeaderMap, HeaderValue, Method, Request, Uri};
 use http_body_util::Full;
+use hyper::body::Incoming;
 use hyper_util::client::legacy::connect::capture_connection;
-use std::pin::pin;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, Sleep, sleep_until};
 use url::{Host, Url};
 
 /// No deadline is longer, so that adding one to the present never overflows.
@@ -100,17 +103,16 @@ impl Egress {
     /// # Errors
     /// The guard's refusal, a credential that does not belong there, or what [`CallFailure`] lists up to the
     /// response's head. An error status is no error here.
-    pub async fn call(&self, call: Call) -> Result<Response, CallError> {
+    pub async fn call(&self, mut call: Call) -> Result<Response, CallError> {
         let start = Instant::now();
         let end = start + call.total_deadline.min(LONGEST_WAIT);
         check_url(&call.url, &call.reach)?;
         if call.method != Method::POST && call.method != Method::GET {
             return Err(bad_request());
         }
-        let client = self.client(&call.url, &call.reach)?;
-        let mut request = Request::new(Full::new(call.body));
-        *request.method_mut() = call.method;
-        *request.uri_mut() = request_uri(&call.url).ok_or_else(bad_request)?;
+        let uri = request_uri(&call.url).ok_or_else(bad_request)?;
+        let mut request = Request::new(Full::new(std::mem::take(&mut call.body)));
+        *request.method_mut() = call.method.clone();
         let headers = request.headers_mut();
         headers.insert(ACCEPT, HeaderValue::from_static(call.accept));
         headers.insert(USER_AGENT, self.user_agent(None));
@@ -121,45 +123,108 @@ impl Egress {
             let json = HeaderValue::from_static("application/json");
             request.headers_mut().insert(CONTENT_TYPE, json);
         }
-
-        let mut connection = capture_connection(&mut request);
-        let mut response = pin!(client.request(request));
-        let limit = start + call.connect_deadline.min(LONGEST_WAIT);
-        let mut timer = Box::pin(sleep_until(limit.min(end)));
-        let timed_out = |limit, failure| CallError::new(if end <= limit { CallFailure::TotalTimeout } else { failure });
-        let early = tokio::select! {
-            biased;
-            response = response.as_mut() => Some(response?),
-            () = async { drop(connection.wait_for_connection_metadata().await) } => None,
-            () = timer.as_mut() => return Err(timed_out(limit, CallFailure::ConnectTimeout)),
-        };
-        let response = match early {
-            Some(response) => response,
+        let waits = Waits { connect: start + call.connect_deadline.min(LONGEST_WAIT), end };
+        let timer = Box::pin(sleep_until(waits.connect.min(end)));
+        let (response, reading, timer) = match self.in_place(&call.url, &call.reach) {
+            Some(pool) => {
+                let (response, reading, timer) = send_in_place(pool, &call, uri, request, waits, timer).await?;
+                (response, Some(reading), timer)
+            }
             None => {
-                let limit = Instant::now() + call.first_byte_deadline.min(LONGEST_WAIT);
-                timer.as_mut().reset(limit.min(end));
-                tokio::select! {
-                    biased;
-                    response = response => response?,
-                    () = timer.as_mut() => return Err(timed_out(limit, CallFailure::FirstByteTimeout)),
-                }
+                *request.uri_mut() = uri;
+                let client = self.client(&call.url, &call.reach)?;
+                let (response, timer) = Box::pin(send_pooled(client, &call, request, waits, timer)).await?;
+                (response, None, timer)
             }
         };
         let (head, body) = response.into_parts();
         if Encoding::of(&head.headers) != Some(Encoding::Identity) {
             return Err(CallError::new(CallFailure::BadEncoding));
         }
+        let between = call.between_bytes_deadline.min(LONGEST_WAIT);
+        let body = BodyStream::new(body, call.max_response_bytes, between, end, timer);
         Ok(Response {
             status: head.status.as_u16(),
             headers: head.headers,
-            body: BodyStream::new(
-                body,
-                call.max_response_bytes,
-                call.between_bytes_deadline.min(LONGEST_WAIT),
-                end,
-                timer,
-            ),
+            body: match reading {
+                Some(reading) => body.over(reading),
+                None => body,
+            },
         })
+    }
+}
+
+type Timer = Pin<Box<Sleep>>;
+
+/// Until when there must be a connection, and until when all must be over.
+#[derive(Clone, Copy)]
+struct Waits {
+    connect: Instant,
+    end: Instant,
+}
+
+impl Waits {
+    fn timed_out(&self, limit: Instant, failure: CallFailure) -> CallError {
+        CallError::new(if self.end <= limit { CallFailure::TotalTimeout } else { failure })
+    }
+
+    /// The limit of the wait for the response's head, which begins now.
+    fn first_byte(&self, call: &Call, timer: &mut Timer) -> Instant {
+        let limit = Instant::now() + call.first_byte_deadline.min(LONGEST_WAIT);
+        timer.as_mut().reset(limit.min(self.end));
+        limit
+    }
+}
+
+/// Over a connection that this call drives.
+async fn send_in_place(
+    pool: &Arc<PlainPool>,
+    call: &Call,
+    uri: Uri,
+    mut request: Request<Full<Bytes>>,
+    waits: Waits,
+    mut timer: Timer,
+) -> Result<(http::Response<Incoming>, Reading, Timer), CallError> {
+    let host = uri.authority().and_then(|authority| HeaderValue::from_str(authority.as_str()).ok());
+    request.headers_mut().insert(HOST, host.ok_or_else(bad_request)?);
+    *request.uri_mut() = uri.path_and_query().cloned().map(Uri::from).ok_or_else(bad_request)?;
+    let exchange = tokio::select! {
+        biased;
+        exchange = pool.connect(&uri) => exchange?,
+        () = timer.as_mut() => return Err(waits.timed_out(waits.connect, CallFailure::ConnectTimeout)),
+    };
+    let limit = waits.first_byte(call, &mut timer);
+    tokio::select! {
+        biased;
+        answer = pool.send(exchange, &uri, request) => answer.map(|(response, reading)| (response, reading, timer)),
+        () = timer.as_mut() => Err(waits.timed_out(limit, CallFailure::FirstByteTimeout)),
+    }
+}
+
+/// Over the library's pool, which drives its connections by itself.
+async fn send_pooled(
+    client: &HttpClient,
+    call: &Call,
+    mut request: Request<Full<Bytes>>,
+    waits: Waits,
+    mut timer: Timer,
+) -> Result<(http::Response<Incoming>, Timer), CallError> {
+    let mut connection = capture_connection(&mut request);
+    let mut response = pin!(client.request(request));
+    let early = tokio::select! {
+        biased;
+        response = response.as_mut() => Some(response?),
+        () = async { drop(connection.wait_for_connection_metadata().await) } => None,
+        () = timer.as_mut() => return Err(waits.timed_out(waits.connect, CallFailure::ConnectTimeout)),
+    };
+    if let Some(response) = early {
+        return Ok((response, timer));
+    }
+    let limit = waits.first_byte(call, &mut timer);
+    tokio::select! {
+        biased;
+        response = response => Ok((response?, timer)),
+        () = timer.as_mut() => Err(waits.timed_out(limit, CallFailure::FirstByteTimeout)),
     }
 }
 

@@ -5,6 +5,7 @@
 //! connection that the operator's reach opened to a private host can never carry a stranger's request.
 
 use crate::connector::{CappedConnector, Dialler, GuardedConnector};
+use crate::exchange::PlainPool;
 use crate::guard::{self, Reach, Refusal};
 use crate::resolve::{Resolve, SystemResolver};
 use bytes::Bytes;
@@ -25,7 +26,7 @@ use url::{Position, Url};
 pub(crate) type HttpClient = Client<CappedConnector, Full<Bytes>>;
 
 /// Headers of a response together, in bytes. HTTP/1.1 besides allows 100 of them.
-const MAX_HEADER_BYTES: usize = 32 * 1024;
+pub(crate) const MAX_HEADER_BYTES: usize = 32 * 1024;
 /// What a peer may send ahead of our reading, for each HTTP/2 stream and connection.
 const STREAM_WINDOW_BYTES: u32 = 256 * 1024;
 const CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
@@ -48,9 +49,10 @@ pub struct Egress {
 #[derive(Debug)]
 struct Clients {
     public: HttpClient,
-    /// Two for the operator's hosts, because local model servers close idle connections much earlier.
     operator_encrypted: HttpClient,
+    /// Local model servers, without TLS. They close idle connections much earlier than providers do.
     operator_plain: HttpClient,
+    operator_in_place: Arc<PlainPool>,
     exact: Vec<(SocketAddr, HttpClient)>,
     user_agent: HeaderValue,
 }
@@ -74,6 +76,11 @@ impl Egress {
                 .find_map(|(only, client)| (only == socket).then_some(client))
                 .ok_or(Refusal::NotTheSocket),
         }
+    }
+
+    /// The connections that a call drives itself: the operator's hosts without TLS.
+    pub(crate) fn in_place(&self, url: &Url, reach: &Reach) -> Option<&Arc<PlainPool>> {
+        (*reach == Reach::Operator && url.scheme() == "http").then_some(&self.clients.operator_in_place)
     }
 
     pub(crate) fn user_agent(&self, own: Option<&str>) -> HeaderValue {
@@ -159,20 +166,17 @@ impl EgressBuilder {
         }
         let roots = Arc::new(self.roots()?);
         let own_addresses: Arc<[IpAddr]> = self.own_addresses.into();
-        let client = |reach, idle, idle_connections| {
-            let connector = GuardedConnector::new(
-                reach,
-                Arc::clone(&self.resolver),
-                Arc::clone(&own_addresses),
-                self.dialler.clone(),
-            );
-            http_client(connector, tls(&roots)?, idle, idle_connections)
+        let connector = |reach| {
+            GuardedConnector::new(reach, Arc::clone(&self.resolver), Arc::clone(&own_addresses), self.dialler.clone())
         };
+        let client =
+            |reach, idle, idle_connections| http_client(connector(reach), tls(&roots)?, idle, idle_connections);
         Ok(Egress {
             clients: Arc::new(Clients {
                 public: client(Reach::Public, IDLE_SHORT, IDLE_CONNECTIONS_PUBLIC)?,
                 operator_encrypted: client(Reach::Operator, IDLE_LONG, IDLE_CONNECTIONS_OPERATOR)?,
                 operator_plain: client(Reach::Operator, IDLE_SHORT, IDLE_CONNECTIONS_OPERATOR)?,
+                operator_in_place: PlainPool::new(connector(Reach::Operator), IDLE_SHORT, IDLE_CONNECTIONS_OPERATOR),
                 exact: self
                     .exact_sockets
                     .iter()

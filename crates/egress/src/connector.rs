@@ -22,7 +22,7 @@ use tokio::time::timeout;
 use tower::Service;
 
 /// Resolving, dialling and the TLS handshake together, whatever deadline the caller has set besides.
-const CONNECT_CAP: Duration = Duration::from_secs(15);
+pub(crate) const CONNECT_CAP: Duration = Duration::from_secs(15);
 /// One address gets this long before the next is tried.
 const DIAL_DEADLINE: Duration = Duration::from_secs(4);
 

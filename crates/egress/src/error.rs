@@ -228,7 +228,19 @@ impl From<Refusal> for CallError {
 
 impl From<hyper_util::client::legacy::Error> for CallError {
     fn from(error: hyper_util::client::legacy::Error) -> Self {
-        match Cause::of(&error) {
+        Cause::of(&error).into()
+    }
+}
+
+impl From<DialError> for CallError {
+    fn from(error: DialError) -> Self {
+        Cause::from(&error).into()
+    }
+}
+
+impl From<Cause> for CallError {
+    fn from(cause: Cause) -> Self {
+        match cause {
             Cause::Refused(refusal, address) => {
                 let failure = CallFailure::Refused(refusal);
                 match address {
@@ -264,12 +276,20 @@ enum Cause {
 impl Cause {
     fn of(error: &hyper_util::client::legacy::Error) -> Self {
         match error.source().and_then(|source| source.downcast_ref::<DialError>()) {
-            Some(DialError::Refused(refusal, address)) => Self::Refused(*refusal, *address),
-            Some(DialError::Dns(why)) => Self::Dns(why.to_string()),
-            Some(DialError::Connect(why)) => Self::Connect(why.to_string()),
-            Some(DialError::Tls(why)) => Self::Tls(why.clone()),
-            Some(DialError::Timeout) => Self::Timeout,
+            Some(error) => error.into(),
             None => Self::Protocol(chain(error)),
+        }
+    }
+}
+
+impl From<&DialError> for Cause {
+    fn from(error: &DialError) -> Self {
+        match error {
+            DialError::Refused(refusal, address) => Self::Refused(*refusal, *address),
+            DialError::Dns(why) => Self::Dns(why.to_string()),
+            DialError::Connect(why) => Self::Connect(why.to_string()),
+            DialError::Tls(why) => Self::Tls(why.clone()),
+            DialError::Timeout => Self::Timeout,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! All outbound HTTP of the product: the crawler's, the providers', and whatever else an owner or operator names.
 //!
 //! Owns: the rules on where a request may go (`guard`), the only connector (`connector`), TLS and the pools
-//! (`client`), fetching strangers' URLs (`fetch`) and calling providers with a credential (`call`).
+//! (`client`, `exchange`), fetching strangers' URLs (`fetch`) and calling providers with a credential (`call`).
 //! Never does: keep a cookie, read a proxy variable or any other environment variable, follow a redirect without
 //! judging it afresh, send a credential to a host it is not bound to, or return a body without a cap.
 //! Nothing else in the workspace opens outbound sockets; clippy.toml bans the calls, and the connector judges IP
@@ -12,6 +12,7 @@ mod call;
 mod client;
 mod connector;
 mod error;
+mod exchange;
 mod fetch;
 mod guard;
 mod resolve;

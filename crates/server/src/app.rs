@@ -16,6 +16,7 @@ use crate::ops::origins::Origins;
 use crate::ops::sessions::Sessions;
 use crate::ops::sites::Sites;
 use crate::ops::tokens::Tokens;
+use crate::ops::verified::VerifiedTokens;
 use crate::ops::{installation, upstreams};
 use crate::telemetry::Metrics;
 use bytes::Bytes;
@@ -69,6 +70,8 @@ pub struct Parts {
     pub data_keys: DataKeys,
     /// Visitor tokens and session ids.
     pub tokens: Tokens,
+    /// Tokens that were checked before.
+    pub verified: VerifiedTokens,
     /// The file of security events.
     pub events: EventLog,
     /// Counters.
@@ -207,6 +210,7 @@ impl App {
             data_keys: DataKeys::default(),
             sites: Sites::default(),
             sessions: Sessions::default(),
+            verified: VerifiedTokens::default(),
             indexes: Indexes::default(),
             origins: Origins::new(&config.public_url.origin().ascii_serialization(), &more_origins(&config)),
             names: names(&config),

@@ -108,6 +108,30 @@ pub(crate) const APPEND_TOUCHES: Statement = over_rows!(
        AND sessions.last_activity_at < CAST(r.value ->> 2 AS BIGINT)"
 );
 
+// ---- rows of `append` on SQLite, one at a time: there a visit to the writer's thread carries the whole batch, and a
+// prepared statement costs less than the JSON around its values. `$1` comes before `$2` and so on: to SQLite they are names,
+// and the first one in a text has the first place.
+
+pub(crate) const INSERT_CONVERSATION: Statement =
+    Statement::both("INSERT INTO conversations (owner_id, id, site_id, created_at) VALUES ($1, $2, $3, $4)");
+pub(crate) const INSERT_SESSION: Statement = Statement::both(
+    "INSERT INTO sessions (owner_id, id, site_id, conversation_id, origin, network, created_at, last_activity_at)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+);
+/// A conversation that is gone is refused by the foreign key.
+pub(crate) const INSERT_MESSAGE: Statement = Statement::both(
+    "INSERT INTO messages (owner_id, conversation_id, id, role, state, provider, sealed, created_at)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+);
+pub(crate) const INSERT_USAGE: Statement = Statement::both(
+    "INSERT INTO usage (owner_id, site_id, at, id, provider, model, input_tokens, output_tokens, micro_usd)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+);
+/// Only forward, only where the session still is. Bound by name, for `$3` comes first.
+pub(crate) const TOUCH_SESSION: Statement = Statement::both(
+    "UPDATE sessions SET last_activity_at = $3 WHERE owner_id = $1 AND id = $2 AND last_activity_at < $3",
+);
+
 // ---- sessions by list
 
 /// Locks what it returns in PostgreSQL: a touch that comes meanwhile waits, and then finds nothing to touch.

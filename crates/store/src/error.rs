@@ -27,7 +27,7 @@ pub(crate) fn from_database(error: sqlx::Error) -> Error {
 }
 
 /// Whether the database names a condition that may be over in a while: busy, full, stopping, out of connections.
-fn passes_by_itself(code: &str) -> bool {
+pub(crate) fn passes_by_itself(code: &str) -> bool {
     if code.len() == 5 {
         // https://www.postgresql.org/docs/current/errcodes-appendix.html
         return matches!(code.get(..2), Some("08" | "53" | "58"))

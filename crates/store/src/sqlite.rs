@@ -7,21 +7,40 @@
 use crate::error;
 use crate::tx::within_deadline;
 use chatward_types::{Error, Result};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions, Connection};
 use std::fs::{OpenOptions, Permissions};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// How long a statement waits for another process (the command line beside the server) to finish writing.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What every connection is told; the same for sqlx's and for the batches' own.
+pub(crate) const PRAGMAS: &[(&str, &str)] = &[
+    ("journal_mode", "WAL"),
+    ("synchronous", "FULL"),
+    ("foreign_keys", "ON"),
+    // The log is cut back to this after a checkpoint, so that one burst does not keep the disk for ever.
+    ("journal_size_limit", "67108864"),
+    ("wal_autocheckpoint", "4000"),
+    ("temp_store", "MEMORY"),
+    // What is erased is overwritten with zeros, not only unlinked.
+    ("secure_delete", "ON"),
+    ("trusted_schema", "OFF"),
+];
+/// What those that write are told besides: sixteen MiB of pages, so that the leaves that the open conversations are in
+/// stay at hand.
+pub(crate) const WRITER_PRAGMAS: &[(&str, &str)] = &[("cache_size", "-16384")];
 
 /// Both sets of connections to one file.
 #[derive(Debug, Clone)]
 pub(crate) struct Sqlite {
+    /// The file.
+    pub(crate) path: PathBuf,
     /// One connection: SQLite has one writer, and here is where it queues, first come first served.
     pub(crate) writer: Arc<Connections>,
     /// Connections with `query_only`, so that a read path cannot write by mistake.
@@ -53,24 +72,12 @@ pub(crate) struct Lease {
 /// Opens the file, making it if it is not there, and checks that a commit will be durable.
 pub(crate) async fn open(path: &Path, readers: u32, deadline: Duration) -> Result<Sqlite> {
     create_private(path)?;
-    let options = SqliteConnectOptions::new()
-        .filename(path)
-        .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Full)
-        .foreign_keys(true)
-        .busy_timeout(BUSY_TIMEOUT)
-        // The log is cut back to this after a checkpoint, so that one burst does not keep the disk for ever.
-        .pragma("journal_size_limit", "67108864")
-        .pragma("wal_autocheckpoint", "4000")
-        .pragma("temp_store", "MEMORY")
-        // What is erased is overwritten with zeros, not only unlinked.
-        .pragma("secure_delete", "ON")
-        .pragma("trusted_schema", "OFF")
-        .disable_statement_logging();
+    let options = SqliteConnectOptions::new().filename(path).busy_timeout(BUSY_TIMEOUT).disable_statement_logging();
+    let options = with(options, PRAGMAS);
     let sqlite = Sqlite {
+        path: path.to_owned(),
         readers: Connections::new(options.clone().pragma("query_only", "ON"), readers, deadline),
-        // Sixteen MiB of pages: the leaves that the open conversations are in stay at hand.
-        writer: Connections::new(options.pragma("cache_size", "-16384"), 1, deadline),
+        writer: Connections::new(with(options, WRITER_PRAGMAS), 1, deadline),
     };
     let mut lease = sqlite.writer.lease().await?;
     let (journal, synchronous): (String, i64) =
@@ -87,6 +94,10 @@ pub(crate) async fn open(path: &Path, readers: u32, deadline: Duration) -> Resul
     Ok(sqlite)
 }
 
+fn with(options: SqliteConnectOptions, pragmas: &[(&'static str, &'static str)]) -> SqliteConnectOptions {
+    pragmas.iter().fold(options, |options, (name, value)| options.pragma(*name, *value))
+}
+
 impl Connections {
     fn new(options: SqliteConnectOptions, size: u32, deadline: Duration) -> Arc<Self> {
         let size = size.max(1);
@@ -95,12 +106,17 @@ impl Connections {
         Arc::new(Self { options, size, permits, deadline, idle: Mutex::new(Vec::new()) })
     }
 
-    /// Waits for its turn.
-    pub(crate) async fn lease(self: &Arc<Self>) -> Result<Lease> {
-        let permit = tokio::time::timeout(self.deadline, Arc::clone(&self.permits).acquire_owned())
+    /// Waits for its turn, without a connection.
+    pub(crate) async fn permit(&self) -> Result<OwnedSemaphorePermit> {
+        tokio::time::timeout(self.deadline, Arc::clone(&self.permits).acquire_owned())
             .await
             .map_err(|_| Error::unavailable("no database connection became free in time"))?
-            .map_err(|_| Error::unavailable("the store is closed"))?;
+            .map_err(|_| Error::unavailable("the store is closed"))
+    }
+
+    /// Waits for its turn.
+    pub(crate) async fn lease(self: &Arc<Self>) -> Result<Lease> {
+        let permit = self.permit().await?;
         let idle = self.idle().pop();
         let connection = match idle {
             Some(connection) => connection,

@@ -53,7 +53,7 @@ impl Store {
             }
             Location::Postgres => Pools::Postgres(postgres::open(config).await?),
         };
-        let writer = Writer::start(pools.clone(), config.acquire_deadline);
+        let writer = Writer::start(pools.clone(), config.acquire_deadline)?;
         Ok(Self { inner: Arc::new(Inner { pools, writer }) })
     }
 
@@ -159,7 +159,7 @@ impl Store {
         match &self.inner.pools {
             Pools::Sqlite(_) => self.inner.pools.read(None).await,
             Pools::Postgres(postgres) => {
-                within_deadline(postgres.admin.begin_with(BEGIN_READ.postgres)).await.map(Tx::Postgres)
+                Box::pin(within_deadline(postgres.admin.begin_with(BEGIN_READ.postgres))).await.map(Tx::Postgres)
             }
         }
     }
@@ -170,7 +170,7 @@ impl Pools {
         match self {
             // One statement is consistent by itself, so a reader begins no transaction.
             Self::Sqlite(sqlite) => sqlite.readers.lease().await.map(Tx::Sqlite),
-            Self::Postgres(postgres) => begin_postgres(postgres, BEGIN_READ, owner).await,
+            Self::Postgres(postgres) => Box::pin(begin_postgres(postgres, BEGIN_READ, owner)).await,
         }
     }
 
@@ -181,11 +181,13 @@ impl Pools {
                 lease.begin(BEGIN_WRITE.sqlite).await?;
                 Ok(Tx::Sqlite(lease))
             }
-            Self::Postgres(postgres) => begin_postgres(postgres, BEGIN_WRITE, owner).await,
+            Self::Postgres(postgres) => Box::pin(begin_postgres(postgres, BEGIN_WRITE, owner)).await,
         }
     }
 }
 
+/// Eight kilobytes of waiting for a connection: callers keep it in a box, or each of their futures, down to that of a
+/// request that is answered from a cache, would hold and move as much.
 async fn begin_postgres(postgres: &Postgres, begin: Statement, owner: Option<OwnerId>) -> Result<Tx> {
     let mut tx = Tx::Postgres(within_deadline(postgres.app.begin_with(begin.postgres)).await?);
     if let Some(owner) = owner {

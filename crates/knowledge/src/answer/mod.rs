@@ -8,7 +8,7 @@ mod phrases;
 mod quote;
 
 pub use phrases::not_on_this_site;
-pub use quote::{best_quote, quote};
+pub use quote::{Sentences, best_quote, quote, quote_of};
 
 use crate::index::{Hit, Query};
 use crate::language::Language;
@@ -31,6 +31,8 @@ pub struct Passage<'a> {
     pub heading: &'a str,
     /// The chunk's text.
     pub text: &'a str,
+    /// The same, if it was read before.
+    pub read: Option<&'a Sentences>,
 }
 
 /// An answer made of quotes, or the plain statement that there is none.
@@ -91,7 +93,10 @@ pub fn extractive_answer(query: &Query, hits: &[Hit], passages: &[Passage<'_>]) 
         .iter()
         .take(8)
         .map(|passage| {
-            let quote = quote(query, passage.heading, passage.text);
+            let quote = match passage.read {
+                Some(read) => quote_of(query, passage.heading, passage.text, read),
+                None => quote(query, passage.heading, passage.text),
+            };
             (quote.measure, passage.number, quote.text)
         })
         .filter(|(_, _, text)| !text.is_empty())

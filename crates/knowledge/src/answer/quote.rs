@@ -3,7 +3,7 @@
 //! Owns: measuring sentences against a question and choosing one to three neighbours.
 //! Never does: changing a character; a quote is always a slice of the passage.
 
-use crate::index::Query;
+use crate::index::{Query, Reading};
 use crate::sentence::sentences;
 use std::ops::Range;
 
@@ -39,20 +39,36 @@ pub fn best_quote<'a>(query: &Query, text: &'a str) -> &'a str {
     quote(query, "", text).text
 }
 
+/// A passage that was read once, so that each further quote of it costs a fraction.
+#[derive(Debug, Clone)]
+pub struct Sentences {
+    heading: Reading,
+    ranges: Box<[Range<usize>]>,
+    readings: Box<[Reading]>,
+}
+
+impl Sentences {
+    /// Reads the passage `text` below `heading`, each part of it by `read`.
+    pub fn of(heading: &str, text: &str, read: impl Fn(&str) -> Reading) -> Self {
+        let mut ranges = sentences(text);
+        ranges.truncate(MAX_LOOKED_AT);
+        let readings = ranges.iter().map(|range| read(&text[range.clone()])).collect();
+        Self { heading: read(heading), ranges: ranges.into(), readings }
+    }
+}
+
 /// As [`best_quote`], with the passage's heading counted towards what is covered, and the measure.
 pub fn quote<'a>(query: &Query, heading: &str, text: &'a str) -> Quote<'a> {
-    let ranges = sentences(text);
-    let ranges = &ranges[..ranges.len().min(MAX_LOOKED_AT)];
+    quote_of(query, heading, text, &Sentences::of(heading, text, |part| query.read(part)))
+}
+
+/// As [`quote`], of a passage that was read before: `read` must be of the same heading and text, by the same index.
+pub fn quote_of<'a>(query: &Query, heading: &str, text: &'a str, read: &Sentences) -> Quote<'a> {
+    let ranges = &read.ranges[..];
     let weights: Vec<f32> = query.weights().collect();
     let total: f32 = weights.iter().sum::<f32>().max(f32::MIN_POSITIVE);
-    let mut above = Vec::new();
-    query.measure(heading, &mut above);
-    let mut found: Vec<Vec<f32>> = Vec::with_capacity(ranges.len());
-    for range in ranges {
-        let mut has = Vec::new();
-        query.measure(&text[range.clone()], &mut has);
-        found.push(has);
-    }
+    let above = query.measure(&read.heading);
+    let found: Vec<Vec<f32>> = read.readings.iter().map(|sentence| query.measure(sentence)).collect();
     if ranges.is_empty() {
         return Quote { text: "", measure: 0.0 };
     }

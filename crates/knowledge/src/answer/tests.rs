@@ -137,7 +137,7 @@ fn ask(index: &Index, site: &[(&str, &str, &str)], question: &str) -> Extractive
         .enumerate()
         .map(|(at, hit)| {
             let (_, heading, text) = site[hit.ordinal as usize];
-            Passage { number: at as u32 + 1, heading, text }
+            Passage { number: at as u32 + 1, heading, text, read: None }
         })
         .collect();
     let answer = extractive_answer(&query, &hits, &passages);

@@ -12,7 +12,7 @@ mod search;
 mod segment;
 
 pub use builder::IndexBuilder;
-pub use query::Query;
+pub use query::{Query, Reading};
 
 use crate::language::Language;
 use crate::words::Analyser;

@@ -6,8 +6,8 @@
 
 use super::feature::{self, Feature, Vocabulary};
 use super::{Index, rarity};
+use crate::fingerprint;
 use crate::language::Language;
-use crate::words::Initials;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -33,7 +33,6 @@ const STOP_PAIR_FACTOR: f32 = 0.7;
 pub struct Query {
     pub(super) vocabulary: Arc<Vocabulary>,
     pub(super) words: Vec<Word>,
-    initials: Initials,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -57,12 +56,52 @@ pub(super) struct Word {
 #[derive(Debug)]
 pub(super) struct Form {
     pub(super) term: Box<str>,
+    /// The fingerprint of `term`.
+    print: u64,
     /// Its place in the index, if the index has it.
     pub(super) place: Option<usize>,
     /// What it counts when ranking, beside the word itself.
     pub(super) factor: f32,
     /// How far a text that has it has the word.
     pub(super) stands_for: f32,
+}
+
+/// The words of a text, for [`Query::measure`]: eight bytes each, in order of their fingerprints.
+#[derive(Debug, Clone, Default)]
+pub struct Reading {
+    prints: Box<[u64]>,
+    money: bool,
+    time: bool,
+}
+
+impl Reading {
+    pub(crate) fn of(vocabulary: &Vocabulary, text: &str) -> Self {
+        let mut prints = Vec::new();
+        vocabulary.analyser().terms(text, |term| prints.push(fingerprint::of(term.text.as_bytes())));
+        prints.sort_unstable();
+        prints.dedup();
+        let mut reading = Self { prints: prints.into(), ..Self::default() };
+        for feature in feature::of_text(text) {
+            match feature {
+                Feature::Money => reading.money = true,
+                Feature::Time => reading.time = true,
+            }
+        }
+        reading
+    }
+
+    fn has(&self, feature: Feature) -> bool {
+        match feature {
+            Feature::Money => self.money,
+            Feature::Time => self.time,
+        }
+    }
+}
+
+impl Form {
+    fn new(term: &str, place: Option<usize>, factor: f32, stands_for: f32) -> Self {
+        Self { term: term.into(), print: fingerprint::of(term.as_bytes()), place, factor, stands_for }
+    }
 }
 
 impl Index {
@@ -76,7 +115,7 @@ impl Index {
                 return;
             }
             let place = self.find(term.text);
-            let mut forms = vec![Form { term: term.text.into(), place, factor: 1.0, stands_for: 1.0 }];
+            let mut forms = vec![Form::new(term.text, place, 1.0, 1.0)];
             let mut asks = None;
             let mut known = place.is_some();
             if !term.stop {
@@ -109,20 +148,18 @@ impl Index {
                 word.factor = 1.0;
             }
         }
-        let meaning = words.iter().filter(|word| word.weight > 0.0);
-        let initials = Initials::of(self.language(), meaning.flat_map(|word| &word.forms).map(|form| &*form.term));
-        Query { vocabulary: Arc::clone(&self.vocabulary), words, initials }
+        Query { vocabulary: Arc::clone(&self.vocabulary), words }
+    }
+
+    /// Reads a text once, so that questions can be measured against it often.
+    pub fn read(&self, text: &str) -> Reading {
+        Reading::of(&self.vocabulary, text)
     }
 
     fn other_forms(&self, term: &str, pair: bool, forms: &mut Vec<Form>) {
         let mut add = |term: &str, worth: Worth| {
             if forms.len() < MAX_FORMS && forms.iter().all(|form| *form.term != *term) {
-                forms.push(Form {
-                    term: term.into(),
-                    place: self.find(term),
-                    factor: worth.ranking,
-                    stands_for: worth.answering,
-                });
+                forms.push(Form::new(term, self.find(term), worth.ranking, worth.answering));
             }
         };
         for alike in self.vocabulary.alike(term) {
@@ -222,29 +259,25 @@ impl Query {
         self.words.iter().map(|word| word.weight).sum()
     }
 
-    /// How far `text` has each word that means something, 0 to 1, in the order of the words. `found` is reused between
-    /// calls.
-    pub(crate) fn measure(&self, text: &str, found: &mut Vec<f32>) {
-        found.clear();
-        found.resize(self.words.len(), 0.0);
-        let analyser = self.vocabulary.analyser();
-        analyser.select(text, &self.initials, &mut |term| {
-            for (word, found) in self.words.iter().zip(found.iter_mut()) {
-                if let Some(form) = word.forms.iter().find(|form| *form.term == *term.text) {
-                    *found = found.max(form.stands_for);
-                }
+    /// Reads a text for [`Self::measure`].
+    pub(crate) fn read(&self, text: &str) -> Reading {
+        Reading::of(&self.vocabulary, text)
+    }
+
+    /// How far a text has each word, 0 to 1, in the order of the words. It never has one that means nothing.
+    pub(crate) fn measure(&self, text: &Reading) -> Vec<f32> {
+        let has = |word: &Word| {
+            if word.weight == 0.0 {
+                return 0.0;
             }
-        });
-        if self.words.iter().any(|word| word.asks.is_some()) {
-            for feature in feature::of_text(text) {
-                for (word, found) in self.words.iter().zip(found.iter_mut()) {
-                    if word.asks == Some(feature) {
-                        // In a sentence the amount itself is better than the word for it.
-                        *found = 1.0;
-                    }
-                }
+            // In a sentence the amount itself is better than the word for it.
+            if word.asks.is_some_and(|feature| text.has(feature)) {
+                return 1.0;
             }
-        }
+            let found = word.forms.iter().filter(|form| text.prints.binary_search(&form.print).is_ok());
+            found.map(|form| form.stands_for).fold(0.0, f32::max)
+        };
+        self.words.iter().map(has).collect()
     }
 
     /// The weights of the words, in the same order as [`Self::measure`] fills.

@@ -51,40 +51,21 @@ impl Analyser {
 
     /// Calls `visit` for each term of `text`, in order.
     pub fn terms(&self, text: &str, mut visit: impl FnMut(Term<'_>)) {
-        self.select(text, &Initials::Any, &mut visit);
-    }
-
-    /// As [`Self::terms`], but words that begin unlike all of `initials` may be left out, which saves stemming them.
-    pub(crate) fn select(&self, text: &str, initials: &Initials, visit: &mut impl FnMut(Term<'_>)) {
-        match initials {
-            Initials::Any => self.walk_normal(text, initials, visit),
-            Initials::Of { .. } => {
-                // No word crosses a space, so what stands between two is passed over as a whole.
-                for cluster in text.split_ascii_whitespace() {
-                    if !cluster.is_ascii() || initials.occur_in(cluster.as_bytes()) {
-                        self.walk_normal(cluster, initials, visit);
-                    }
-                }
-            }
-        }
-    }
-
-    fn walk_normal(&self, text: &str, initials: &Initials, visit: &mut impl FnMut(Term<'_>)) {
         if text.is_ascii() || is_nfkc_quick(text.chars()) == IsNormalized::Yes {
-            self.walk(text.chars(), initials, visit);
+            self.walk(text.chars(), &mut visit);
         } else {
-            self.walk(text.nfkc(), initials, visit);
+            self.walk(text.nfkc(), &mut visit);
         }
     }
 
-    fn walk(&self, characters: impl Iterator<Item = char>, initials: &Initials, visit: &mut impl FnMut(Term<'_>)) {
+    fn walk(&self, characters: impl Iterator<Item = char>, visit: &mut impl FnMut(Term<'_>)) {
         let mut characters = characters.peekable();
         let mut word = String::with_capacity(MAX_TERM_BYTES);
         let mut run = script::PairRun::default();
         while let Some(character) = characters.next() {
             let next = characters.peek().copied();
             if script::has_no_spaces(character) {
-                self.finish(&mut word, initials, visit);
+                self.finish(&mut word, visit);
                 run.push(character, visit);
                 continue;
             }
@@ -110,11 +91,11 @@ impl Analyser {
             } else if character == '\u{ad}' {
                 // A soft hyphen is no boundary.
             } else {
-                self.finish(&mut word, initials, visit);
+                self.finish(&mut word, visit);
             }
         }
         run.end(visit);
-        self.finish(&mut word, initials, visit);
+        self.finish(&mut word, visit);
     }
 
     /// `l'article`: the article goes. `don't`, `Anna's`: kept in the word, `finish` deals with it.
@@ -128,9 +109,8 @@ impl Analyser {
         }
     }
 
-    fn finish(&self, word: &mut String, initials: &Initials, visit: &mut impl FnMut(Term<'_>)) {
-        if word.is_empty() || !initials.allow(word.as_bytes()) {
-            word.clear();
+    fn finish(&self, word: &mut String, visit: &mut impl FnMut(Term<'_>)) {
+        if word.is_empty() {
             return;
         }
         if let Some(at) = word.find('\'') {
@@ -172,101 +152,6 @@ impl fmt::Debug for Analyser {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Analyser").field("language", &self.language).finish_non_exhaustive()
     }
-}
-
-/// The first letters of wanted terms, so that most words of a text can be passed over unstemmed. Stemming and folding
-/// leave ASCII beginnings alone: two letters always (three English exceptions, dying, lying and tying, aside), and a third
-/// in the languages of [`keeps_three`] but for i and y (cry becomes cri, using becomes use).
-#[derive(Debug)]
-pub(crate) enum Initials {
-    /// All words.
-    Any,
-    /// Words that begin with one of these, or with a letter beyond ASCII.
-    Of {
-        /// A bit for each first byte, which turns most words away.
-        first: u128,
-        starts: Vec<[u8; 3]>,
-    },
-}
-
-impl Initials {
-    /// The beginnings of `terms`, which are stemmed.
-    pub(crate) fn of<'a>(language: Language, terms: impl Iterator<Item = &'a str>) -> Self {
-        let mut first = 0_u128;
-        let mut starts = Vec::new();
-        for term in terms {
-            let mut start = Self::start(term.as_bytes());
-            if !start.iter().all(u8::is_ascii) {
-                return Self::Any;
-            }
-            if !keeps_three(language) {
-                start[2] = 0;
-            }
-            if !starts.contains(&start) {
-                first |= 1 << start[0];
-                starts.push(start);
-            }
-        }
-        Self::Of { first, starts }
-    }
-
-    fn start(word: &[u8]) -> [u8; 3] {
-        [0, 1, 2].map(|at| word.get(at).copied().unwrap_or(0).to_ascii_lowercase())
-    }
-
-    fn allow(&self, word: &[u8]) -> bool {
-        match self {
-            Self::Any => true,
-            Self::Of { first, starts } => {
-                let word = Self::start(word);
-                !word[0].is_ascii() || (first & (1 << word[0]) != 0 && starts.iter().any(|start| begins(start, word)))
-            }
-        }
-    }
-
-    /// Whether any word of an ASCII text begins so, hyphens and apostrophes taken for boundaries.
-    fn occur_in(&self, text: &[u8]) -> bool {
-        let Self::Of { first, starts } = self else { return true };
-        let mut inside = false;
-        text.iter().enumerate().any(|(at, byte)| {
-            let new = byte.is_ascii_alphanumeric() && !inside;
-            inside = byte.is_ascii_alphanumeric();
-            new && first & (1 << byte.to_ascii_lowercase()) != 0 && {
-                let word = Self::start(&text[at..]);
-                starts.iter().any(|start| begins(start, word))
-            }
-        })
-    }
-}
-
-/// Compares letter by letter until one of the two says nothing: a sign that may go from the word, a letter beyond ASCII,
-/// the end of a short term.
-fn begins(start: &[u8; 3], word: [u8; 3]) -> bool {
-    for (at, (wanted, letter)) in start.iter().zip(word).enumerate() {
-        if *wanted == 0 || !letter.is_ascii_alphanumeric() {
-            return true;
-        }
-        if at == 2 && matches!(letter, b'i' | b'y') {
-            return true;
-        }
-        if *wanted != letter {
-            return false;
-        }
-    }
-    true
-}
-
-fn keeps_three(language: Language) -> bool {
-    matches!(
-        language,
-        Language::English
-            | Language::German
-            | Language::French
-            | Language::Spanish
-            | Language::Italian
-            | Language::Portuguese
-            | Language::Dutch
-    )
 }
 
 fn is_apostrophe(character: char) -> bool {
@@ -337,18 +222,6 @@ mod tests {
     }
 
     proptest! {
-        /// Passing words over must never lose one that is wanted.
-        #[test]
-        fn selecting_finds_every_wanted_term(text in "[a-eA-E '.,é-]{0,60}", wanted in "[a-e]{1,4}") {
-            let analyser = Analyser::new(Language::English);
-            let mut all = 0;
-            analyser.terms(&text, |term| all += usize::from(term.text == wanted));
-            let mut selected = 0;
-            let initials = Initials::of(Language::English, [wanted.as_str()].into_iter());
-            analyser.select(&text, &initials, &mut |term| selected += usize::from(term.text == wanted));
-            prop_assert_eq!(all, selected);
-        }
-
         #[test]
         fn any_text_gives_bounded_terms(text in "\\PC{0,200}", code in 0_u8..20) {
             let language = Language::from_code(code).unwrap_or_default();

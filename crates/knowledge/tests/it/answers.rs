@@ -71,7 +71,7 @@ impl Shop {
             .zip(&hits)
             .map(|(number, hit)| {
                 let (_, chunk) = &self.chunks[hit.ordinal as usize];
-                Passage { number, heading: &chunk.heading, text: &chunk.text }
+                Passage { number, heading: &chunk.heading, text: &chunk.text, read: None }
             })
             .collect();
         let answer = extractive_answer(&query, &hits, &passages);

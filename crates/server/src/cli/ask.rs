@@ -1,7 +1,7 @@
 //! `chatward ask SITE "question"`: what a visitor would be answered, with the sources.
 
 use super::{Common, Failure, Outcome, print, site};
-use crate::ops::answers::ask_once;
+use crate::ops::single::ask_once;
 use crate::ops::sites;
 use chatward_types::Scope;
 use clap::Args;

@@ -9,6 +9,7 @@ use crate::app::App;
 use crate::error::{ApiError, Carried};
 use crate::limits::{Decision, Rule};
 use crate::ops::tokens::Visitor;
+use crate::ops::verified;
 use crate::routes::{Limit, Policy, Row};
 use axum::extract::{Request, State};
 use axum::middleware::Next;
@@ -68,7 +69,7 @@ fn admit(app: &App, row: Row, client: &Client, origin: &Origin, request: &mut Re
             refuse_strange_origin(app, client, origin, request.headers())?;
             let visitor = authenticate(app, client, request.headers())?;
             refuse_another_sites_origin(app, client, origin, &visitor)?;
-            request.extensions_mut().insert(Arc::new(visitor));
+            request.extensions_mut().insert(visitor);
         }
     }
     Ok(())
@@ -99,13 +100,13 @@ pub fn count(app: &App, group: Limit, client: &Client) -> Result<Option<Decision
     Err(ApiError::from(refusal).with_headers(fields))
 }
 
-fn authenticate(app: &App, client: &Client, headers: &HeaderMap) -> Result<Visitor, ApiError> {
+fn authenticate(app: &App, client: &Client, headers: &HeaderMap) -> Result<Arc<Visitor>, ApiError> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let token = match (values.next(), values.next()) {
         (Some(value), None) => value.to_str().ok().and_then(bearer),
         _ => None,
     };
-    let visitor = token.and_then(|token| app.tokens.verify_visitor(token, app.clock.now()));
+    let visitor = token.and_then(|token| verified::visitor(app, token));
     visitor.ok_or_else(|| refuse_session(app, client).into())
 }
 

@@ -1,7 +1,7 @@
 //! The life of one answer, in a task of its own so that it outlives the client's connection.
 //!
-//! The question is stored while the provider is asked; the answer is acknowledged (`Done`) only after both are
-//! committed. A client that leaves has five seconds' grace, then the upstream is cancelled and what there is is
+//! A quick answer is stored together with its question; while a slow one is waited for, the question is stored alone.
+//! The answer is acknowledged (`Done`) only after both are committed. A client that leaves has five seconds' grace, then the upstream is cancelled and what there is is
 //! stored as interrupted. The reservation is settled with what was really used, on every way out; a way out
 //! that forgets to settle spends all of it.
 
@@ -9,7 +9,7 @@ use crate::app::App;
 use crate::client::Client;
 use crate::ops::chat::{self, Allowance, Content};
 use crate::ops::data_keys::OwnerKeys;
-use crate::ops::lookup::{self, Citation, Found};
+use crate::ops::lookup::{Citation, Found};
 use crate::ops::sessions::{Answering as PlaceInSession, Live};
 use crate::ops::sites::Site;
 use chatward_providers::{Attempt, ChatRequest, Finish, Observer, Piece, Usage, estimate_request_tokens};
@@ -23,6 +23,9 @@ use tokio::time::Instant;
 
 /// How long the upstream goes on after the client has left.
 const GRACE: Duration = Duration::from_secs(5);
+/// An answer that comes within this is stored in one append with its question, which halves the writing. Before the
+/// answer nothing is acknowledged, so that nothing is lost by it.
+const TOGETHER: Duration = Duration::from_millis(250);
 /// How long a reader may leave the queue full before it counts as gone.
 const READER_PATIENCE: Duration = Duration::from_secs(30);
 /// The name of the provider that needs nobody.
@@ -102,11 +105,11 @@ pub async fn run(app: App, mut turn: Turn, out: Sender<Progress>) {
     let outcome = store_and_produce(&app, &turn, place.is_some(), &out).await;
     drop(place);
     let progress = match outcome {
-        Ok(produced) => {
+        Ok((produced, question)) => {
             if let Some(reservation) = reservation {
                 reservation.settle(produced.cost);
             }
-            conclude(&app, &turn, produced).await
+            conclude(&app, &turn, produced, question).await
         }
         Err(error) => Err(error),
     };
@@ -137,12 +140,27 @@ pub async fn run(app: App, mut turn: Turn, out: Sender<Progress>) {
     let _ = tokio::time::timeout(READER_PATIENCE, out.send(progress)).await;
 }
 
-/// Stores the question while the answer is produced. If the question cannot be stored, the provider's call is dropped:
-/// nothing unstored is paid for in full.
-async fn store_and_produce(app: &App, turn: &Turn, upstream: bool, out: &Sender<Progress>) -> Result<Produced> {
-    // Pinned in place and polled by hand: joining them by value would copy kilobytes for each answer.
-    let mut question = pin!(store_question(app, turn));
+/// Whether the question is stored already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Question {
+    Stored,
+    Waiting,
+}
+
+/// Produces the answer, and stores the question meanwhile if that takes long. If the question cannot be stored, the
+/// provider's call is dropped: nothing unstored is paid for in full.
+async fn store_and_produce(
+    app: &App,
+    turn: &Turn,
+    upstream: bool,
+    out: &Sender<Progress>,
+) -> Result<(Produced, Question)> {
+    // Pinned in place: passing it on by value would copy kilobytes for each answer.
     let mut answer = pin!(produce(app, turn, upstream, out));
+    if let Ok(produced) = tokio::time::timeout(TOGETHER, answer.as_mut()).await {
+        return Ok((produced, Question::Waiting));
+    }
+    let mut question = pin!(store_question(app, turn));
     let mut stored = false;
     loop {
         tokio::select! {
@@ -155,15 +173,25 @@ async fn store_and_produce(app: &App, turn: &Turn, upstream: bool, out: &Sender<
                 if !stored {
                     question.await?;
                 }
-                return Ok(produced);
+                return Ok((produced, Question::Stored));
             }
         }
     }
 }
 
 async fn store_question(app: &App, turn: &Turn) -> Result<()> {
+    let mut rows = vec![question_row(turn)?];
+    if turn.live.touch(turn.asked_at) {
+        let session = turn.live.row.id.clone();
+        rows.push(HotRow::Touch { scope: turn.site.scope(), session, at: turn.asked_at });
+    }
+    app.store.append(rows).await?;
+    remember_question(app, turn);
+    Ok(())
+}
+
+fn question_row(turn: &Turn) -> Result<HotRow> {
     let content = Content { text: turn.request.question.clone(), citations: Vec::new() };
-    let now = turn.asked_at;
     let row = MessageRow {
         id: turn.question_id,
         conversation: turn.live.row.conversation,
@@ -171,17 +199,14 @@ async fn store_question(app: &App, turn: &Turn) -> Result<()> {
         state: MessageState::Complete,
         provider: String::new(),
         sealed: chat::seal_content(&turn.keys, turn.question_id, &content)?,
-        created_at: now,
+        created_at: turn.asked_at,
     };
-    let scope = turn.site.scope();
-    let mut rows = vec![HotRow::Message { scope, row }];
-    if turn.live.touch(now) {
-        rows.push(HotRow::Touch { scope, session: turn.live.row.id.clone(), at: now });
-    }
-    app.store.append(rows).await?;
+    Ok(HotRow::Message { scope: turn.site.scope(), row })
+}
+
+fn remember_question(app: &App, turn: &Turn) {
     let most = app.config.budgets.upstream_messages;
     turn.live.remember(Role::User, turn.request.question.as_str().into(), most);
-    Ok(())
 }
 
 /// Reads the answer to its end, handing text on as it comes.
@@ -263,15 +288,19 @@ async fn produce(app: &App, turn: &Turn, upstream: bool, out: &Sender<Progress>)
 }
 
 /// Stores the answer with what it cost; only then is it acknowledged.
-async fn conclude(app: &App, turn: &Turn, produced: Produced) -> Result<Answer> {
+async fn conclude(app: &App, turn: &Turn, produced: Produced, question: Question) -> Result<Answer> {
     let citations = cite(&turn.found, &produced.provider, &produced.text);
     let content = Content { text: produced.text, citations };
+    let active_at = app.clock.now();
     // After its question, however coarse the clock.
-    let now = app.clock.now().max(turn.asked_at + 1);
+    let now = active_at.max(turn.asked_at + 1);
     let scope = turn.site.scope();
-    let (mut rows, mut spent) = (Vec::with_capacity(3), Vec::new());
-    if turn.live.touch(now) {
-        rows.push(HotRow::Touch { scope, session: turn.live.row.id.clone(), at: now });
+    let (mut rows, mut spent) = (Vec::with_capacity(4), Vec::new());
+    if question == Question::Waiting {
+        rows.push(question_row(turn)?);
+    }
+    if turn.live.touch(active_at) {
+        rows.push(HotRow::Touch { scope, session: turn.live.row.id.clone(), at: active_at });
     }
     if !content.text.is_empty() {
         let row = MessageRow {
@@ -307,6 +336,9 @@ async fn conclude(app: &App, turn: &Turn, produced: Produced) -> Result<Answer> 
         }
         outcome => outcome?,
     }
+    if question == Question::Waiting {
+        remember_question(app, turn);
+    }
     let most = app.config.budgets.upstream_messages;
     if !content.text.is_empty() {
         turn.live.remember(Role::Assistant, content.text.as_str().into(), most);
@@ -318,11 +350,11 @@ async fn conclude(app: &App, turn: &Turn, produced: Produced) -> Result<Answer> 
 }
 
 /// The sources of an answer: its own where the sources spoke, else those that the model names.
-fn cite(found: &Found, provider: &str, text: &str) -> Vec<Citation> {
+pub(super) fn cite(found: &Found, provider: &str, text: &str) -> Vec<Citation> {
     if provider == FROM_SOURCES { found.answer().citations.clone() } else { found.cited_by(text) }
 }
 
-fn cut_off(source: impl Into<chatward_types::BoxedSource>) -> Error {
+pub(super) fn cut_off(source: impl Into<chatward_types::BoxedSource>) -> Error {
     Error::new(chatward_types::Kind::Unavailable, "answer_interrupted", "The answer broke off. Ask again in a moment.")
         .retry_after(5)
         .with_source(source)
@@ -389,52 +421,5 @@ impl Observer for Failures<'_> {
             .site(self.turn.site.id)
             .detail(error.to_string())
             .emit();
-    }
-}
-
-/// An answer that nobody's session holds: for the command line.
-#[derive(Debug)]
-pub struct Unstored {
-    /// The whole text.
-    pub text: String,
-    /// Its sources.
-    pub citations: Vec<Citation>,
-    /// Who answered.
-    pub provider: String,
-}
-
-/// Answers a question outside any session; the money is reserved and settled all the same.
-///
-/// # Errors
-/// When the store fails or the answer breaks off.
-pub async fn ask_once(app: &App, site: &Site, question: &str) -> Result<Unstored> {
-    let question = chat::clean(app, question)?;
-    let found = Arc::new(lookup::find(app, site, &question, &[]).await?);
-    let request = chat::request(app, site, Vec::new(), question, &found, chatward_providers::Delivery::Whole);
-    let allowance = chat::reserve(app, site, &request, None).await;
-    let credentials = |name: &str| app.credentials.of(name);
-    let mut answering = match &allowance {
-        Some(_) => app.providers.answer(&request, &credentials, &()).await,
-        None => app.providers.answer_from_sources(&request),
-    };
-    let mut text = String::new();
-    let mut failure = None;
-    while let Some(piece) = answering.next().await {
-        match piece {
-            Ok(Piece::Text(more)) => text.push_str(&more),
-            Ok(_) => {}
-            Err(error) => failure = Some(cut_off(error)),
-        }
-    }
-    if let Some(Allowance { reservation, .. }) = allowance {
-        reservation.settle(answering.cost());
-    }
-    match failure {
-        Some(error) => Err(error),
-        None => Ok(Unstored {
-            citations: cite(&found, answering.provider(), &text),
-            provider: answering.provider().to_string(),
-            text,
-        }),
     }
 }

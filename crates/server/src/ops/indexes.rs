@@ -5,11 +5,12 @@
 use crate::app::App;
 use crate::ops::sites::{self, Site};
 use chatward_knowledge::Index;
+use chatward_knowledge::answer::Sentences;
 use chatward_store::PassageRow;
 use chatward_types::{Error, PageId, Result, SiteId};
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// How many bytes of open indexes are kept.
 const KEPT_BYTES: u64 = 256 * 1024 * 1024;
@@ -29,6 +30,15 @@ pub struct Chunk {
     pub heading: Arc<str>,
     /// Its text.
     pub text: Arc<str>,
+    /// Its sentences, read when it is first quoted: pages that answer are quoted again and again.
+    read: OnceLock<Sentences>,
+}
+
+impl Open {
+    /// The sentences of one of its chunks.
+    pub fn sentences<'a>(&self, chunk: &'a Chunk) -> &'a Sentences {
+        chunk.read.get_or_init(|| Sentences::of(&chunk.heading, &chunk.text, |part| self.index.read(part)))
+    }
 }
 
 /// An index with its chunks, by ordinal.
@@ -86,9 +96,9 @@ async fn open(app: &App, site: &Site) -> Result<Option<Arc<Open>>> {
     if site.generation == 0 {
         return Ok(None);
     }
-    // One load at a time for each index: a thousand visitors of a cold site wait for the same one.
+    // One load at a time for each index (in a box: almost every question finds it loaded): a thousand visitors of a cold site wait for the same one.
     let key = (site.id, site.generation);
-    app.indexes.0.get_or_insert_async(&key, load(app, site)).await.map(Some)
+    app.indexes.0.get_or_insert_async(&key, Box::pin(load(app, site))).await.map(Some)
 }
 
 async fn load(app: &App, site: &Site) -> Result<Arc<Open>> {
@@ -116,7 +126,8 @@ async fn load(app: &App, site: &Site) -> Result<Arc<Open>> {
             if usize::try_from(row.ordinal) != Ok(place) {
                 return Err(Error::internal("the chunks of an index generation have a gap"));
             }
-            bytes += row.text.len() + row.heading.len() + 128;
+            // The text, and about as much again for its words once they are read.
+            bytes += 3 * (row.text.len() + row.heading.len()) + 192;
             // The chunks of a page follow each other and share its title and address.
             let (_, title, url) = match page.take() {
                 Some(same) if same.0 == row.page => page.insert(same),
@@ -127,6 +138,7 @@ async fn load(app: &App, site: &Site) -> Result<Arc<Open>> {
                 url: Arc::clone(url),
                 heading: row.heading.into(),
                 text: row.text.into(),
+                read: OnceLock::new(),
             });
         }
         Ok(Open { index, chunks: chunks.into(), bytes: bytes as u64 })

@@ -163,13 +163,19 @@ impl Sought {
         let passages: Vec<answer::Passage<'_>> = chunks
             .iter()
             .zip(1..)
-            .map(|(chunk, number)| answer::Passage { number, heading: &chunk.heading, text: &chunk.text })
+            .map(|(chunk, number)| answer::Passage {
+                number,
+                heading: &chunk.heading,
+                text: &chunk.text,
+                read: Some(self.open.sentences(chunk)),
+            })
             .collect();
         answer::extractive_answer(&self.query, hits, &passages)
     }
 
     fn citation(&self, number: u32, chunk: &Chunk) -> Citation {
-        let quote = answer::quote(&self.query, &chunk.heading, &chunk.text).text;
+        let read = self.open.sentences(chunk);
+        let quote = answer::quote_of(&self.query, &chunk.heading, &chunk.text, read).text;
         Citation {
             id: number,
             title: chunk.title.as_ref().to_owned(),

@@ -17,6 +17,8 @@ pub mod origins;
 pub mod prompts;
 pub mod sanitize;
 pub mod sessions;
+pub mod single;
 pub mod sites;
 pub mod tokens;
 pub mod upstreams;
+pub mod verified;

@@ -53,7 +53,7 @@ async fn crawl(world: &World, site: SiteId) -> Report {
 async fn answer(world: &World, site: SiteId) -> String {
     let scope = Scope::of(world.app.owner);
     let site = sites::by_id(&world.app, &scope, site).await.unwrap().unwrap();
-    chatward::ops::answers::ask_once(&world.app, &site, QUESTION).await.unwrap().text
+    chatward::ops::single::ask_once(&world.app, &site, QUESTION).await.unwrap().text
 }
 
 #[tokio::test]

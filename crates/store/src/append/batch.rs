@@ -1,10 +1,11 @@
-//! One batch of appends: from rows to JSON and one blob, one statement a table, one commit.
+//! One batch of appends: committed as one, each answered. On PostgreSQL from rows to JSON and one blob, one statement a
+//! table.
 //!
 //! Owns: the positions that the statements in `engine_sql.rs` read, the grouping by owner that PostgreSQL's row-level
-//! security needs, and the search for the append that spoils a batch. Bodies travel as bytes, cut apart by the database
+//! security needs, the transaction there (SQLite's is in `visit.rs`), and the search for the append that spoils a batch. Bodies travel as bytes, cut apart by the database
 //! (`substr`), because binary in JSON would double in size. Never acknowledges before COMMIT.
 
-use super::{HotRow, Pending};
+use super::{HotRow, Pending, Target};
 use crate::engine_sql::{
     APPEND_CONVERSATIONS, APPEND_MESSAGES, APPEND_SESSIONS, APPEND_TOUCHES, APPEND_USAGE, MISSING_CONVERSATIONS,
 };
@@ -16,7 +17,8 @@ use serde::Serialize;
 use std::collections::{HashMap, HashSet};
 
 /// Why a batch was not committed.
-enum Failure {
+#[derive(Debug)]
+pub(super) enum Failure {
     /// These conversations are gone; the appends that write to them fail, the others can go on.
     Missing(HashSet<(OwnerId, ConversationId)>),
     /// The database refused something in it.
@@ -26,10 +28,20 @@ enum Failure {
 }
 
 /// Commits `appends` and answers each. One that cannot be written takes no neighbour with it.
-pub(super) async fn commit(pools: &Pools, appends: Vec<Pending>) {
+pub(super) async fn commit(target: &Target, appends: Vec<Pending>) {
     let mut parts = vec![appends];
-    while let Some(mut part) = parts.pop() {
-        match attempt(pools, &part).await {
+    while let Some(part) = parts.pop() {
+        let (mut part, outcome) = match target {
+            Target::Sqlite { writer, visits } => match writer.permit().await {
+                Ok(permit) => visits.write(part, permit).await,
+                Err(error) => (part, Err(error.into())),
+            },
+            Target::Postgres(pools) => {
+                let outcome = attempt(pools, &part).await;
+                (part, outcome)
+            }
+        };
+        match outcome {
             Ok(()) => part.into_iter().for_each(|pending| pending.answer(Ok(()))),
             Err(Failure::Missing(gone)) => {
                 let (lost, rest): (Vec<_>, Vec<_>) = part.into_iter().partition(|pending| pending.writes_to_any(&gone));
@@ -60,14 +72,12 @@ pub(super) async fn commit(pools: &Pools, appends: Vec<Pending>) {
     }
 }
 
+/// The transaction on PostgreSQL.
 async fn attempt(pools: &Pools, appends: &[Pending]) -> Result<(), Failure> {
-    let by_owner = matches!(pools, Pools::Postgres(_));
-    let groups = group(appends, by_owner)?;
+    let groups = group(appends)?;
     let mut tx = pools.write(None).await?;
     for (owner, group) in groups {
-        if by_owner {
-            set_owner(&mut tx, owner).await?;
-        }
+        set_owner(&mut tx, owner).await?;
         write_group(&mut tx, group).await?;
     }
     // Whatever fails here has an unknown outcome: it is not tried again.
@@ -144,18 +154,15 @@ impl Rows {
     }
 }
 
-fn group(appends: &[Pending], by_owner: bool) -> Result<Vec<(OwnerId, Group)>> {
+fn group(appends: &[Pending]) -> Result<Vec<(OwnerId, Group)>> {
     let mut groups: Vec<(OwnerId, Group)> = Vec::with_capacity(1);
     let mut places: HashMap<OwnerId, usize> = HashMap::new();
     for row in appends.iter().flat_map(|pending| &pending.rows) {
         let owner = row.owner();
-        let place = match (by_owner, groups.is_empty()) {
-            (false, false) => 0,
-            _ => *places.entry(owner).or_insert_with(|| {
-                groups.push((owner, Group::default()));
-                groups.len() - 1
-            }),
-        };
+        let place = *places.entry(owner).or_insert_with(|| {
+            groups.push((owner, Group::default()));
+            groups.len() - 1
+        });
         if let Some((_, group)) = groups.get_mut(place) {
             group.add(owner, row)?;
         }
@@ -213,7 +220,7 @@ impl Group {
 }
 
 impl HotRow {
-    fn owner(&self) -> OwnerId {
+    pub(super) fn owner(&self) -> OwnerId {
         match self {
             Self::Session(row) => row.owner,
             Self::Message { scope, .. } | Self::Usage { scope, .. } | Self::Touch { scope, .. } => scope.owner(),

@@ -1,14 +1,17 @@
 //! Hot rows: messages, usage, sessions and touches, committed in batches by one task.
 //!
 //! Owns: `HotRow`, the bounded queue and the writer's task. A batch is whatever waits when the last one is done, up to
-//! 512 rows or 4 MiB; there is no artificial delay, so a lone append commits at once and a crowd shares one sync to disk.
+//! 512 rows or 4 MiB; a lone append commits at once, and a crowd waits two milliseconds for more of its kind and shares one
+//! sync to disk.
 //! An append is all or nothing and is acknowledged after COMMIT. A row that the database refuses fails its own append:
 //! the batch is split until the culprit is alone. Never loses an acknowledged row, never revives an erased conversation.
 
 mod batch;
+mod visit;
 
 use crate::messages::MessageRow;
 use crate::sessions::SessionRow;
+use crate::sqlite::Connections;
 use crate::store::{Pools, Store};
 use crate::usage::UsageRow;
 use chatward_types::{Error, Kind, Result, Scope, SessionId, Timestamp};
@@ -24,6 +27,9 @@ use tokio_util::sync::CancellationToken;
 const BATCH_ROWS: usize = 512;
 /// Sealed bytes in one batch, and in one append.
 const BATCH_BYTES: usize = 4 << 20;
+/// How long a crowd is waited for after a batch of several: each commit costs a sync to the disk and a change of
+/// threads, so that fewer and larger ones carry more. A lone append never waits.
+const GATHERING: Duration = Duration::from_millis(2);
 /// Appends that may wait.
 const QUEUE_APPENDS: usize = 4096;
 /// KiB that may wait, all appends together.
@@ -92,11 +98,21 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    pub(crate) fn start(pools: Pools, deadline: Duration) -> Self {
+    /// Starts the task, so it needs a runtime.
+    ///
+    /// # Errors
+    /// When there is no thread for it.
+    pub(crate) fn start(pools: Pools, deadline: Duration) -> Result<Self> {
+        let target = match pools {
+            Pools::Sqlite(sqlite) => {
+                Target::Sqlite { visits: visit::Visits::start(sqlite.path)?, writer: sqlite.writer }
+            }
+            Pools::Postgres(_) => Target::Postgres(pools),
+        };
         let (queue, waiting) = mpsc::channel(QUEUE_APPENDS);
         let stop = CancellationToken::new();
-        let task = tokio::spawn(run(pools, waiting, stop.clone()));
-        Self { queue, room: Arc::new(Semaphore::new(QUEUE_KIB)), deadline, stop, task: Mutex::new(Some(task)) }
+        let task = tokio::spawn(run(target, waiting, stop.clone()));
+        Ok(Self { queue, room: Arc::new(Semaphore::new(QUEUE_KIB)), deadline, stop, task: Mutex::new(Some(task)) })
     }
 
     async fn append(&self, rows: Vec<HotRow>) -> Result<()> {
@@ -151,10 +167,21 @@ impl HotRow {
     }
 }
 
+/// Where batches go.
+enum Target {
+    /// The permit to write is that of all other writers; the transaction is one visit to a thread.
+    Sqlite {
+        writer: Arc<Connections>,
+        visits: visit::Visits,
+    },
+    Postgres(Pools),
+}
+
 /// The writer's task: takes what waits, commits it, answers, and again, until the store is closed or dropped.
-async fn run(pools: Pools, mut waiting: mpsc::Receiver<Pending>, stop: CancellationToken) {
+async fn run(target: Target, mut waiting: mpsc::Receiver<Pending>, stop: CancellationToken) {
     let mut taken: Vec<Pending> = Vec::with_capacity(BATCH_ROWS);
     let mut next: VecDeque<Pending> = VecDeque::with_capacity(BATCH_ROWS);
+    let mut is_crowd = false;
     loop {
         if next.is_empty() {
             let open = !waiting.is_closed();
@@ -172,7 +199,17 @@ async fn run(pools: Pools, mut waiting: mpsc::Receiver<Pending>, stop: Cancellat
             }
             next.extend(taken.drain(..));
         }
-        batch::commit(&pools, cut_batch(&mut next)).await;
+        if is_crowd && next.len() < BATCH_ROWS && !waiting.is_closed() {
+            tokio::time::sleep(GATHERING).await;
+            while next.len() < BATCH_ROWS
+                && let Ok(pending) = waiting.try_recv()
+            {
+                next.push_back(pending);
+            }
+        }
+        let batch = cut_batch(&mut next);
+        is_crowd = batch.len() > 1;
+        batch::commit(&target, batch).await;
     }
 }
 

@@ -1,0 +1,200 @@
+//! A batch on SQLite: the whole transaction in one visit to one thread.
+//!
+//! Owns: that thread, its connection and how its errors map. sqlx sends each statement to a thread of its own and back,
+//! which for a batch of a few rows costs more than the rows. The texts stand in `engine_sql.rs`. Never runs beside
+//! another writer of this process: a batch brings the writer's permit with it, and the permit is given back only when
+//! the transaction has ended, whatever became of the caller.
+
+use super::batch::Failure;
+use super::{HotRow, Pending};
+use crate::engine_sql::{
+    BEGIN_WRITE, INSERT_CONVERSATION, INSERT_MESSAGE, INSERT_SESSION, INSERT_USAGE, TOUCH_SESSION,
+};
+use crate::error::passes_by_itself;
+use crate::sqlite::{BUSY_TIMEOUT, PRAGMAS, WRITER_PRAGMAS};
+use crate::statement::{STATEMENT_DEADLINE, Statement};
+use chatward_types::{Error, Kind, Result};
+use rusqlite::{Connection, ErrorCode, OpenFlags, named_params, params};
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+
+/// Prepared statements that stay prepared.
+const STATEMENTS: usize = 16;
+
+/// The way to the thread. It ends when this is dropped.
+#[derive(Debug)]
+pub(super) struct Visits {
+    sender: SyncSender<Visit>,
+}
+
+struct Visit {
+    appends: Vec<Pending>,
+    permit: OwnedSemaphorePermit,
+    done: oneshot::Sender<Answer>,
+}
+
+/// The appends come back with what became of them; those that do not come back are answered by being dropped.
+type Answer = (Vec<Pending>, Result<(), Failure>);
+
+impl Visits {
+    /// Starts the thread. The file is opened with the first batch.
+    pub(super) fn start(path: PathBuf) -> Result<Self> {
+        // One batch at a time: the caller waits for each.
+        let (sender, visits) = sync_channel(1);
+        std::thread::Builder::new()
+            .name("store-append".to_owned())
+            .spawn(move || run(&path, &visits))
+            .map_err(|source| Error::unavailable(format!("the writer has no thread: {source}")))?;
+        Ok(Self { sender })
+    }
+
+    /// Writes `appends` in a transaction of their own.
+    pub(super) async fn write(&self, appends: Vec<Pending>, permit: OwnedSemaphorePermit) -> Answer {
+        let (done, answer) = oneshot::channel();
+        if let Err(TrySendError::Full(visit) | TrySendError::Disconnected(visit)) =
+            self.sender.try_send(Visit { appends, permit, done })
+        {
+            return (visit.appends, Err(Failure::Down(Error::unavailable("the writer's thread is busy or has ended"))));
+        }
+        match tokio::time::timeout(STATEMENT_DEADLINE, answer).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) => (Vec::new(), Err(Failure::Down(Error::unavailable("the writer's thread has ended")))),
+            Err(_) => (Vec::new(), Err(Failure::Down(Error::unavailable("the database did not answer in time")))),
+        }
+    }
+}
+
+fn run(path: &Path, visits: &Receiver<Visit>) {
+    let mut open: Option<Connection> = None;
+    while let Ok(Visit { appends, permit, done }) = visits.recv() {
+        let connection = match open.take() {
+            Some(connection) => Ok(connection),
+            None => connect(path),
+        };
+        let outcome = connection.and_then(|connection| {
+            let outcome = write(&connection, &appends);
+            // After anything but success the transaction is rolled back; a connection on which that fails is closed.
+            if outcome.is_ok() || connection.is_autocommit() || connection.execute_batch("ROLLBACK").is_ok() {
+                open = Some(connection);
+            }
+            outcome
+        });
+        // The permit goes first, so that whoever is answered finds the writer free.
+        drop(permit);
+        // Whoever waited may have left; what is committed stays.
+        let _ = done.send((appends, outcome));
+    }
+}
+
+fn connect(path: &Path) -> Result<Connection, Failure> {
+    let connect = || -> rusqlite::Result<Connection> {
+        // NO_MUTEX: the connection never leaves this thread.
+        let connection =
+            Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        connection.busy_timeout(BUSY_TIMEOUT)?;
+        for (name, value) in PRAGMAS.iter().chain(WRITER_PRAGMAS) {
+            connection.pragma_update(None, name, value)?;
+        }
+        connection.set_prepared_statement_cache_capacity(STATEMENTS);
+        Ok(connection)
+    };
+    let connection = connect().map_err(failure)?;
+    let word = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    match (word("synchronous"), word("foreign_keys")) {
+        (Ok(2), Ok(1)) => Ok(connection),
+        found => Err(Failure::Down(Error::unavailable(format!("SQLite does not keep its settings: {found:?}")))),
+    }
+}
+
+fn write(connection: &Connection, appends: &[Pending]) -> Result<(), Failure> {
+    run_one(connection, BEGIN_WRITE, [])?;
+    let mut missing = HashSet::new();
+    let is_session = |row: &&HotRow| matches!(row, HotRow::Session(_));
+    let rows = || appends.iter().flat_map(|pending| &pending.rows);
+    // Sessions first: what else is in the batch may be for their conversations.
+    for row in rows().filter(is_session).chain(rows().filter(|row| !is_session(row))) {
+        let owner = row.owner();
+        let id = owner.to_string();
+        let refused = insert(connection, &id, row).err();
+        match (refused, row) {
+            (None, _) => {}
+            (Some(Failure::Refused(error)), HotRow::Message { row, .. }) if error.kind() == Kind::NotFound => {
+                missing.insert((owner, row.conversation));
+            }
+            (Some(failure), _) => return Err(failure),
+        }
+    }
+    if !missing.is_empty() {
+        return Err(Failure::Missing(missing));
+    }
+    // Whatever fails here has an unknown outcome: it is not tried again.
+    connection.execute_batch("COMMIT").map_err(|error| Failure::Down(of(error)))
+}
+
+fn insert(connection: &Connection, owner: &str, row: &HotRow) -> Result<(), Failure> {
+    match row {
+        HotRow::Session(row) => {
+            let (conversation, site) = (row.conversation.to_string(), row.site.to_string());
+            run_one(connection, INSERT_CONVERSATION, params![owner, conversation, site, row.created_at])?;
+            let (origin, network, at) = (&row.origin, &row.network, row.created_at);
+            run_one(
+                connection,
+                INSERT_SESSION,
+                params![owner, row.id.as_str(), site, conversation, origin, network, at, row.last_activity_at],
+            )
+        }
+        HotRow::Message { row, .. } => {
+            let (conversation, id) = (row.conversation.to_string(), row.id.to_string());
+            let (role, state) = (row.role.as_str(), row.state.as_str());
+            run_one(
+                connection,
+                INSERT_MESSAGE,
+                params![owner, conversation, id, role, state, row.provider, row.sealed, row.created_at],
+            )
+        }
+        HotRow::Usage { row, .. } => {
+            let (site, id) = (row.site.to_string(), row.id.to_string());
+            let (input, output) = (row.input_tokens, row.output_tokens);
+            run_one(
+                connection,
+                INSERT_USAGE,
+                params![owner, site, row.at, id, row.provider, row.model, input, output, row.micro_usd],
+            )
+        }
+        HotRow::Touch { session, at, .. } => {
+            run_one(connection, TOUCH_SESSION, named_params! { "$1": owner, "$2": session.as_str(), "$3": at })
+        }
+    }
+}
+
+/// The library refuses another number of values than there are placeholders.
+fn run_one(connection: &Connection, statement: Statement, values: impl rusqlite::Params) -> Result<(), Failure> {
+    let mut prepared = connection.prepare_cached(statement.sqlite).map_err(failure)?;
+    prepared.execute(values).map(|_| ()).map_err(failure)
+}
+
+fn failure(error: rusqlite::Error) -> Failure {
+    of(error).into()
+}
+
+/// The same meanings as [`crate::error::from_database`] gives.
+fn of(error: rusqlite::Error) -> Error {
+    let Some(code) = error.sqlite_error().copied() else {
+        return Error::internal(error);
+    };
+    match (code.code, code.extended_code) {
+        (ErrorCode::ConstraintViolation, rusqlite::ffi::SQLITE_CONSTRAINT_FOREIGNKEY) => {
+            Error::not_found().with_source(error)
+        }
+        (
+            ErrorCode::ConstraintViolation,
+            rusqlite::ffi::SQLITE_CONSTRAINT_PRIMARYKEY
+            | rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE
+            | rusqlite::ffi::SQLITE_CONSTRAINT_ROWID,
+        ) => Error::new(Kind::Conflict, "conflict", "It exists already or was changed meanwhile.").with_source(error),
+        _ if passes_by_itself(&code.extended_code.to_string()) => Error::unavailable(error),
+        _ => Error::internal(error),
+    }
+}
