@@ -77,6 +77,8 @@ pub async fn create_message(
     Json(body): Json<CreateMessage>,
 ) -> ApiResult<Response> {
     let streamed = wants_stream(&headers);
+    // They share the connection's buffer, which they would hold for as long as the answer takes.
+    drop(headers);
     let delivery = if streamed { Delivery::Streamed } else { Delivery::Whole };
     let begun = begin(&app, &visitor, &client, &body.message, delivery).await;
     // Refusals are the visitor's matter; what fails on our side before the answer begins is told like what fails in it.
@@ -128,7 +130,7 @@ async fn whole_answer(mut progress: Receiver<Progress>) -> ApiResult<Response> {
                 })
                 .into_response());
             }
-            Progress::Failed(error) => return Err(error.into()),
+            Progress::Failed(error) => return Err((*error).into()),
         }
     }
     Err(Error::internal("an answer ended without its end").into())

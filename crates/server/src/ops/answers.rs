@@ -68,7 +68,7 @@ pub enum Progress {
     /// The answer is complete and stored.
     Done(Box<Answer>),
     /// The answer could not be completed or stored.
-    Failed(Error),
+    Failed(Box<Error>),
 }
 
 /// A complete, stored answer.
@@ -123,7 +123,7 @@ pub async fn run(app: App, mut turn: Turn, out: Sender<Progress>) {
             Progress::Done(Box::new(answer))
         }
         // Nobody is there to be told: the visitor's choice, not a failure.
-        Err(error) if out.is_closed() => Progress::Failed(error),
+        Err(error) if out.is_closed() => Progress::Failed(Box::new(error)),
         Err(error) => {
             app.event(EventName::ChatError, Severity::Error, Outcome::Failure)
                 .of(&turn.client)
@@ -134,7 +134,7 @@ pub async fn run(app: App, mut turn: Turn, out: Sender<Progress>) {
             if let Some(source) = error.source_line() {
                 tracing::error!(request_id = &*turn.client.request_id, source, "an answer failed");
             }
-            Progress::Failed(error)
+            Progress::Failed(Box::new(error))
         }
     };
     let _ = tokio::time::timeout(READER_PATIENCE, out.send(progress)).await;
