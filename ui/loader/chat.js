@@ -9,7 +9,6 @@ import { createStage } from "./stage.js";
 import { requestTicket } from "./tickets.js";
 
 const MOST_WAITING = 10;
-const MOST_RESUME = 1024;
 // A frame that a policy or the network stopped fires `load` as well, and then says nothing.
 const SILENCE_MS = 3000;
 
@@ -66,7 +65,8 @@ export function createChat(settings, onDestroy) {
       tell("identify", { token: identity });
     },
     setContext(members) {
-      context = Object.fromEntries(Object.entries(members).map(([name, value]) => [name, String(value)]));
+      context = {};
+      for (const name of Object.keys(members)) context[name] = String(members[name]);
       tell("context", { context });
     },
     reset() {
@@ -158,7 +158,9 @@ export function createChat(settings, onDestroy) {
     } else if (chatward === "ready") {
       isReady = true;
       if (context) tell("context", { context });
-      tell(stage.isOpen() ? "shown" : "hidden");
+      // Who went on with the page meanwhile keeps the focus there.
+      if (!stage.isOpen()) tell("hidden");
+      else if (stage.isFocused()) tell("shown");
       for (const one of waiting.splice(0)) tell(...one);
       emit("ready");
     } else if (chatward === "close") close();
@@ -218,7 +220,7 @@ export function createChat(settings, onDestroy) {
   }
 
   function keep(value) {
-    resume = typeof value === "string" && value.length <= MOST_RESUME ? value : null;
+    resume = typeof value === "string" ? value : null;
     try {
       if (resume) sessionStorage.setItem(key, resume);
       else sessionStorage.removeItem(key);

@@ -57,6 +57,7 @@ export function createStage({ site, origin, nonce, presentation }, stop, onToggl
   return {
     launcher,
     isOpen: () => panel.open,
+    isFocused: () => root.activeElement === frame,
     frame: () => frame,
 
     mount(parent) {
@@ -139,7 +140,7 @@ export function createStage({ site, origin, nonce, presentation }, stop, onToggl
     const others = document.querySelectorAll(`chatward-widget[position=${host.getAttribute("position")}]`);
     launcher.style.setProperty("--place", [...others].indexOf(host));
     // The icon has at least 3:1 on any colour, also on one that the page sets by its own style.
-    const [r, g, b] = getComputedStyle(launcher).backgroundColor.match(/[\d.]+/g).map((part) => (part / 255) ** 2.2);
+    const [r, g, b] = getComputedStyle(launcher).backgroundColor.match(/[\d.]+/g)?.map((part) => (part / 255) ** 2.2) ?? [];
     launcher.style.setProperty("--on", 0.21 * r + 0.72 * g + 0.07 * b > 0.3 ? "#111" : "#fff");
   }
 
