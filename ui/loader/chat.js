@@ -190,13 +190,13 @@ export function createChat(settings, onDestroy) {
     }
     if (stop.signal.aborted) return;
     const { ticket, code, retry_after } = held;
-    if (code) complain(held);
+    if (!ticket) complain(held);
     if (isWanted && isHere) {
       isWanted = false;
       held = null;
-      if (code) post("refused", { code, retry_after });
-      else post("init", { ticket, resume: recall(), identity, presentation, open: stage.isOpen(), storage });
-    } else if (code && !isHere) stage.cover(true, code === "offline" || code === "limited");
+      if (ticket) post("init", { ticket, resume: recall(), identity, presentation, open: stage.isOpen(), storage });
+      else post("refused", { code, retry_after });
+    } else if (!ticket && !isHere) stage.cover(true, code === "offline" || code === "limited");
   }
 
   function complain({ code, message }) {

@@ -155,7 +155,7 @@ export function createStage({ site, origin, nonce, presentation }, stop, onToggl
     unread = number;
     badge.hidden = !(number > 0);
     badge.textContent = number > 9 ? "9+" : number;
-    launcher.setAttribute("aria-label", badge.hidden ? called : `${called} (${badge.textContent})`);
+    launcher.setAttribute("aria-label", badge.hidden ? called : `${called}, ${badge.textContent}`);
   }
 
   // Escape anywhere else is the page's own.

@@ -30,7 +30,7 @@ span{position:absolute;top:-5px;right:-5px;min-width:22px;padding:0 5px;border:2
 :host([position=top-left]) *{--at:var(--y) auto auto var(--x)}
 iframe{display:block;width:100%;height:100%;border:0;color-scheme:inherit}
 div{position:absolute;inset:0;display:grid;place-content:center;justify-items:center;gap:16px;padding:24px;text-align:center}
-div+iframe{opacity:0}
+div+iframe{visibility:hidden}
 p{margin:0}
 p:empty{width:28px;height:28px;border:3px solid #8884;border-top-color:currentColor;border-radius:50%;animation:turn .9s linear infinite}
 @keyframes turn{to{transform:rotate(1turn)}}

@@ -109,7 +109,7 @@ export async function openChat(page) {
 
 export async function readyFrame(page) {
   const frame = await frameOf(page);
-  await frame.locator(".starter, .answer").first().waitFor();
+  await frame.locator(".starter:visible, .answer:visible").first().waitFor();
   return frame;
 }
 

@@ -181,9 +181,9 @@ test("unread answers are counted on the launcher until the chat is opened", asyn
   const frame = await openChat(page);
   await launcherOf(page).click();
   await say(frame, { chatward: "unread", count: 2 });
-  await page.getByRole("button", { name: "Chat (2)" }).waitFor();
+  await page.getByRole("button", { name: "Chat, 2" }).waitFor();
   await say(frame, { chatward: "unread", count: 12 });
-  await page.getByRole("button", { name: "Chat (9+)" }).click();
+  await page.getByRole("button", { name: "Chat, 9+" }).click();
   await page.getByRole("button", { name: "Chat", exact: true }).waitFor();
   assert.equal(await page.locator("chatward-widget span").isVisible(), false);
 });
