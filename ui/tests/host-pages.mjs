@@ -46,16 +46,17 @@ export const HOSTILE_SCRIPT = `<script>
   const loot = (window.loot = []);
   const nativeStringify = JSON.stringify.bind(JSON);
   const take = (value) => { try { loot.push(typeof value === "string" ? value : nativeStringify(value) ?? ""); } catch {} };
+  const nativeThen = Promise.prototype.then;
   const wrap = (owner, name) => {
     const native = owner[name];
     owner[name] = function (...given) {
       given.forEach(take);
       const result = Reflect.apply(native, this, given);
-      take(result);
+      if (result instanceof Promise) Reflect.apply(nativeThen, result, [take, () => {}]);
+      else take(result);
       return result;
     };
   };
-  const nativeThen = Promise.prototype.then;
   Promise.prototype.then = function (done, failed) {
     return Reflect.apply(nativeThen, this, [typeof done === "function" ? (value) => { take(value); return done(value); } : done, failed]);
   };
