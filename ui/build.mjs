@@ -45,6 +45,7 @@ async function embedFiles() {
   const strings = JSON.parse(await read("embed/strings.json"));
   return [
     ["embed/app.js", await script("embed/app.js", "esm")],
+    ["embed/privacy.js", await script("embed/privacy.js", "esm")],
     ["embed/embed.css", await sheet("embed/embed.css")],
     ["embed/index.html", squeezed(page)],
     ["embed/icon.svg", await read("embed/icon.svg")],
@@ -71,6 +72,8 @@ async function script(path, format) {
     bundle: true,
     minify: true,
     write: false,
+    // A part that is loaded when it is wanted.
+    external: ["/assets/*"],
     format,
     target: TARGET,
     charset: "utf8",
@@ -86,9 +89,9 @@ async function sheet(path) {
   return code;
 }
 
-// The page without the indentation that only its authors need.
+// The page without the indentation and the quotation marks that only its authors need.
 function squeezed(page) {
-  return page.replace(/^\s+/gm, "").replace(/<link rel="modulepreload"[^>]*>\n/g, "");
+  return page.replace(/^\s+/gm, "").replace(/="([\w-]+)"/g, "=$1");
 }
 
 const read = (path) => readFile(join(UI, path), "utf8");

@@ -3,6 +3,7 @@
 // Never: stores or sends anything before the visitor agreed where that is asked for, tells the page what was said, or
 // shows text that has not been through text.js.
 
+import { announce } from "./announce.js";
 import { ApiError, ask, deleteSession, exportSession, readSession, readStrings, sendFeedback, sendIdentity } from "./api.js";
 import { bind } from "./binding.js";
 import { Composer } from "./composer.js";
@@ -10,12 +11,11 @@ import { askConsent, forgetAgreement, hasAgreed, rememberAgreement } from "./con
 import { contactElement } from "./contact.js";
 import { Conversation } from "./conversation.js";
 import { copyFrom } from "./copy.js";
-import { byId } from "./elements.js";
-import { chooseLocale, currentLocale, say, setEnglish, useLocale } from "./language.js";
+import { button, byId, create, outLink, said } from "./elements.js";
+import { chooseLocale, currentLocale, label, say, sayTime, setEnglish, useLocale } from "./language.js";
 import { settleLook, wear } from "./look.js";
 import { AnswerView, questionElement } from "./message.js";
 import { Notice } from "./notice.js";
-import { Privacy } from "./privacy.js";
 import { quietUntil } from "./quiet.js";
 import { Session } from "./session.js";
 import { en } from "./strings.json";
@@ -31,8 +31,8 @@ const session = new Session(binding);
 const conversation = new Conversation();
 const notice = new Notice(announce, ({ name, detail }) => tell(name, detail));
 const composer = new Composer({ limit: 1000, onSend: send, onStop: () => running?.abort(), announce });
-const privacy = new Privacy({ onExport: () => session.run(exportSession), onErase: erase, onClosed: afterPrivacy, announce });
 
+let privacy = null;
 let page = {};
 let look = settleLook({}, {});
 let running = null;
@@ -43,7 +43,6 @@ let toldUnread = 0;
 let context = null;
 let waitingQuestion = "";
 let pageTheme = null;
-let isReady = false;
 let isStarting = false;
 
 // ---- start -----------------------------------------------------------------------------------
@@ -66,14 +65,13 @@ async function start() {
     keepResume();
     if (session.isResumed) await resume();
     present();
-    ready();
     isStarting = false;
+    ready();
     sendWaiting();
   } catch (error) {
     isStarting = false;
     await speak();
     present();
-    ready();
     if (composer.isEmpty) composer.set(waitingQuestion);
     waitingQuestion = "";
     notice.show(error, start);
@@ -88,7 +86,6 @@ async function agree() {
   ready();
   await askConsent(look);
   composer.focus();
-  sendWaiting();
 }
 
 async function resume() {
@@ -106,7 +103,7 @@ async function resume() {
 function answerElement({ id, text, citations, state }, question) {
   const view = newView();
   const wasCut = state === "interrupted";
-  const onRetry = wasCut && typeof question === "string" ? () => send(question) : undefined;
+  const onRetry = wasCut && typeof question === "string" ? () => askByButton(question) : undefined;
   view.finish({ text: String(text ?? ""), citations: citations ?? [], note: wasCut ? "cutShort" : "", onRetry, isComplete: !wasCut });
   if (!wasCut) offerRating(view, id);
   return view.element;
@@ -118,10 +115,9 @@ function newView() {
   return view;
 }
 
+// Said after every ticket: the loader holds back what the page wants until then.
 function ready() {
   binding.post("look", { color: look.color, position: look.position, title: look.title || say("defaultTitle"), unread });
-  if (isReady) return;
-  isReady = true;
   binding.post("ready");
 }
 
@@ -154,19 +150,16 @@ async function speak() {
 }
 
 function present() {
-  showWelcome(look, conversation.isEmpty, (question) => {
-    send(question);
-    composer.focus();
-  });
+  showWelcome(look, conversation.isEmpty, askByButton);
   sayUnread();
 }
 
 // ---- ask -------------------------------------------------------------------------------------
 
 async function send(question) {
-  if (!hasAgreed() || running !== null) {
+  if (isStarting || running !== null || !hasAgreed()) {
     waitingQuestion = question;
-    if (!isStarting && running === null) start();
+    if (!isStarting && running === null && byId("consent").hidden) start();
     return;
   }
   waitingQuestion = "";
@@ -176,6 +169,12 @@ async function send(question) {
   conversation.append(asked);
   present();
   await answer(question, asked);
+}
+
+// By a button, which goes away with it; the focus must not.
+function askByButton(question) {
+  send(question);
+  composer.focus();
 }
 
 async function answer(question, asked) {
@@ -202,7 +201,6 @@ async function answer(question, asked) {
     offerRating(view, done.message_id);
     announce(spoken(view));
     tell("answer", { citations: view.citationCount, complete: true });
-    keepResume();
   } catch (error) {
     failure = error;
   }
@@ -359,28 +357,27 @@ function isRefused(error) {
   return error instanceof ApiError && (error.status === 403 || error.status === 404);
 }
 
-// The conversation itself is not a live region: read aloud piece by piece it would stutter.
-// What matters is said here, once, when it is whole.
-function announce(text) {
-  const announcer = byId("announcer");
-  announcer.textContent = "";
-  setTimeout(() => {
-    announcer.textContent = text;
-  }, 50);
-}
-
 byId("log").addEventListener("click", ({ target }) => {
   if (target.matches?.("button.copy")) copyFrom(target, target.parentElement.querySelector("pre"), announce);
 });
 
-byId("privacy-open").addEventListener("click", () => privacy.open({ ...look, endsAt: session.endsAt, isEmpty: !session.hasToken }));
+byId("privacy-open").addEventListener("click", async () => {
+  try {
+    // Few ask for it: it is loaded for those who do.
+    const { Privacy } = await import("/assets/embed/privacy.js");
+    privacy ??= new Privacy({ button, said, create, outLink, label, say, sayTime, copyFrom }, { onExport: () => session.run(exportSession), onErase: erase, onClosed: afterPrivacy, announce });
+    privacy.open({ ...look, endsAt: session.endsAt, isEmpty: !session.hasToken });
+  } catch {
+    notice.show(new ApiError(0, "offline"), null);
+  }
+});
 
 if (binding.isFramed) {
   const close = byId("close");
   close.hidden = false;
   close.addEventListener("click", () => binding.post("close"));
   document.addEventListener("keydown", (event) => {
-    if (event.key !== "Escape" || event.defaultPrevented || event.isComposing || privacy.isOpen) return;
+    if (event.key !== "Escape" || event.defaultPrevented || event.isComposing || byId("privacy").open) return;
     if (running === null) binding.post("close");
     else running.abort();
   });
@@ -392,5 +389,9 @@ if (binding.isFramed) {
   });
 }
 
+session.onStarted = () => {
+  keepResume();
+  if (!isStarting) ready();
+};
 session.onIdentityRefused = () => tell("error", { code: "identity_invalid" });
 start();

@@ -24,7 +24,7 @@ export function forgetAgreement() {
  * @param {{name: string, privacyAddress: string}} owner
  */
 export function askConsent({ name, privacyAddress }) {
-  label(byId("consent-text"), "text:consentText", { name });
+  label(byId("consent-text"), "consentText", { name });
   const policy = byId("consent-policy");
   policy.hidden = privacyAddress === "";
   if (privacyAddress !== "") policy.href = privacyAddress;

@@ -2,10 +2,9 @@
 // Owns: which parts of the owner's text are links: e-mail addresses and https addresses, nothing else.
 // Never: takes a word of this from an answer; a model cannot add a contact.
 
-import { create, said } from "./elements.js";
+import { create, outLink, said } from "./elements.js";
 import { webAddress } from "./links.js";
 import { quietUntil } from "./quiet.js";
-import { outsideLink } from "./render.js";
 
 // What stands at the end of a sentence does not belong to an address.
 const WORD = /(\S+?)([.,;:!?)]*)(\s|$)/g;
@@ -18,9 +17,9 @@ export function contactElement({ contact, quietHours }) {
   const words = create("p", "contact-words");
   words.dir = "auto";
   words.append(...linked(contact));
-  element.append(said("p", "contact-lead", "text:contactLead"), words);
+  element.append(said("p", "contact-lead", "contactLead"), words);
   const until = quietUntil(quietHours, new Date());
-  if (until !== "") element.append(said("p", "contact-quiet", "text:quiet", { time: until }));
+  if (until !== "") element.append(said("p", "contact-quiet", "quiet", { time: until }));
   return element;
 }
 
@@ -28,8 +27,6 @@ function linked(text) {
   return Array.from(text.matchAll(WORD)).flatMap(([, word, stop, space]) => {
     const address = MAIL.test(word) ? `mailto:${word}` : word.startsWith("https://") ? webAddress(word)?.href : undefined;
     if (address === undefined) return [word + stop + space];
-    const link = create("a", "link", word);
-    for (const [name, value] of Object.entries(outsideLink(address))) link.setAttribute(name, value);
-    return [link, stop + space];
+    return [outLink("link", address, word), stop + space];
   });
 }

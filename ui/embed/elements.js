@@ -4,6 +4,7 @@
 
 import { label } from "./language.js";
 
+const OUTWARD = { target: "_blank", rel: "noopener noreferrer nofollow", referrerPolicy: "no-referrer" };
 const SVG = "http://www.w3.org/2000/svg";
 
 export function create(tag, className = "", text) {
@@ -13,7 +14,7 @@ export function create(tag, className = "", text) {
   return element;
 }
 
-/** @param {string} spec as `label` takes it: "text:send" */
+/** @param {string} spec as `label` takes it: "send" */
 export function said(tag, className, spec, values) {
   return label(create(tag, className), spec, values);
 }
@@ -23,6 +24,11 @@ export function button(className, spec, onClick) {
   element.type = "button";
   if (onClick) element.addEventListener("click", onClick);
   return element;
+}
+
+/** A link that leaves the chat; nothing of this page goes with it. */
+export function outLink(className, address, text) {
+  return Object.assign(create("a", className, text), { href: address, ...OUTWARD });
 }
 
 /** @param {string} shape path data on a field of 24 by 24 */

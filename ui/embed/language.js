@@ -1,6 +1,6 @@
 // What the chat says, in the visitor's language.
 // Owns: which of the thirteen languages it is, plural forms, numbers and times, and the elements whose words change when
-// the language does: those with `data-say="text:key"` (or `label:`, `hint:`), several with spaces between.
+// the language does: those with `data-say="key"` (or `label:key`, `hint:key`), several with spaces between.
 // Never: a wording of its own (strings.json), or a word of the server's.
 
 export const LOCALES = ["en", "de", "fr", "es", "pt", "it", "nl", "pl", "tr", "ar", "he", "zh", "ja"];
@@ -30,6 +30,9 @@ function known(tag) {
   const one = ALIASES[base] ?? base;
   return LOCALES.includes(one) ? one : "";
 }
+
+/** What the owner reads of a visitor's choice is English, whatever the visitor saw. */
+export const inEnglish = (key) => english[key];
 
 export function currentLocale() {
   return locale;
@@ -72,11 +75,11 @@ export function label(element, spec, values) {
 
 function speak(element) {
   for (const part of element.dataset.say.split(" ")) {
-    const [where, key] = part.split(":");
+    const [key, where] = part.split(":").reverse();
     const words = say(key, valuesOf.get(element));
-    if (where === "text") element.textContent = words;
+    if (where === undefined) element.textContent = words;
     else if (where === "hint") element.placeholder = words;
-    else element.setAttribute("aria-label", words);
+    else element.ariaLabel = words;
     if (where === "label" && element.localName === "button") element.title = words;
   }
 }

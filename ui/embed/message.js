@@ -16,7 +16,7 @@ export function questionElement(text) {
   const item = create("li", "message question");
   const bubble = create("p", "bubble", clean(text));
   bubble.dir = "auto";
-  item.append(said("h2", "hidden-text", "text:you"), bubble);
+  item.append(said("h2", "hidden-text", "you"), bubble);
   return item;
 }
 
@@ -26,7 +26,7 @@ export class AnswerView {
   #citations = [];
   #body = create("div", "body");
   #after = create("div", "after");
-  #working = said("p", "working", "text:working");
+  #working = said("p", "working", "working");
   #origins;
   #shown = 0;
   #isScheduled = false;
@@ -42,7 +42,7 @@ export class AnswerView {
     this.element = create("li", "message answer");
     this.element.setAttribute("aria-busy", "true");
     if (language !== "") this.#body.lang = language;
-    this.element.append(said("h2", "hidden-text", "text:answer"), this.#working, this.#body, this.#after);
+    this.element.append(said("h2", "hidden-text", "answer"), this.#working, this.#body, this.#after);
   }
 
   /** What has been said so far, as text for a screen reader. */
@@ -80,11 +80,17 @@ export class AnswerView {
     this.repaint();
     this.#working.remove();
     this.element.removeAttribute("aria-busy");
-    if (note) this.#after.append(said("p", "note", `text:${note}`));
-    if (onRetry) this.#after.append(button("button again", "text:retry", onRetry));
+    if (note) this.#after.append(said("p", "note", `${note}`));
+    if (onRetry) {
+      const again = button("button again", "retry", () => {
+        again.remove();
+        onRetry();
+      });
+      this.#after.append(again);
+    }
     if (this.#citations.length > 0) this.#after.append(sourcesElement(this.#citations));
     else if (isComplete) {
-      this.#after.append(said("p", "note", "text:noSources"));
+      this.#after.append(said("p", "note", "noSources"));
       if (contact) this.#after.append(contact);
     }
     this.#reportGrowth();

@@ -56,12 +56,12 @@ export class Notice {
     const { key, text, reference, waitSeconds, canRetry } = wordsFor(error);
     const offersRetry = onRetry !== null && canRetry;
     this.#onRetry = offersRetry ? onRetry : null;
-    if (text === "") label(this.#text, `text:${key}`, { wait: sayWait(Math.max(1, waitSeconds)) });
+    if (text === "") label(this.#text, `${key}`, { wait: sayWait(Math.max(1, waitSeconds)) });
     else {
       delete this.#text.dataset.say;
       this.#text.textContent = text;
     }
-    label(this.#reference, "text:reference", { id: reference });
+    label(this.#reference, "reference", { id: reference });
     this.#reference.hidden = reference === "";
     this.#retry.hidden = !offersRetry;
     this.#retry.removeAttribute("aria-disabled");
@@ -79,11 +79,11 @@ export class Notice {
     this.#timer = setInterval(() => {
       const left = Math.ceil((until - performance.now()) / 1000);
       if (left > 0) {
-        label(this.#text, "text:limited", { wait: sayWait(left) });
+        label(this.#text, "limited", { wait: sayWait(left) });
         return;
       }
       clearInterval(this.#timer);
-      label(this.#text, "text:limitOver");
+      label(this.#text, "limitOver");
       this.#retry.removeAttribute("aria-disabled");
       this.#announce(say("limitOver"));
     }, 1000);

@@ -3,12 +3,11 @@
 // Never: calls the server (it is given `onRate`), or says a rating was saved before it was.
 
 import { button, create, icon, said } from "./elements.js";
-import { label } from "./language.js";
+import { inEnglish, label } from "./language.js";
 import { clean } from "./text.js";
 
 const LONGEST_REASON = 500;
-// The owner reads all reasons in one language, whatever the visitor saw.
-const REASONS = { reasonWrong: "Not correct", reasonOld: "Out of date", reasonOff: "Did not answer the question", reasonUnclear: "Hard to understand" };
+const REASONS = ["reasonWrong", "reasonOld", "reasonOff", "reasonUnclear"];
 const THUMB = "M7.5 11v8.5H4.5V11h3Zm0 0 3.7-6.7c1.3 0 2.2 1 2.2 2.3 0 .9-.2 1.9-.5 2.9h4.6a2 2 0 0 1 2 2.4l-1.1 5.6a2.5 2.5 0 0 1-2.4 2H7.5";
 
 /** @param {(rating: "up" | "down", reason?: string) => Promise<void>} onRate */
@@ -22,12 +21,12 @@ export function ratingElement(onRate) {
     try {
       await onRate(rating, reason);
       for (const one of [up, down]) one.setAttribute("aria-pressed", String(one.dataset.rating === rating));
-      label(status, "text:feedbackThanks");
+      label(status, "feedbackThanks");
       element.querySelector(".reason")?.remove();
       if (rating === "down" && reason === undefined) element.append(reasonElement((text) => rate("down", text), down));
       element.dispatchEvent(new CustomEvent("grown", { bubbles: true }));
     } catch {
-      label(status, "text:feedbackFailed");
+      label(status, "feedbackFailed");
     }
   };
   const up = ratingButton("up", "label:helpful", () => rate("up"));
@@ -54,9 +53,9 @@ function reasonElement(onSend, down) {
   input.maxLength = LONGEST_REASON;
   input.autocomplete = "off";
   input.dir = "auto";
-  for (const [key, words] of Object.entries(REASONS)) {
-    const chip = button("chip", `text:${key}`, () => chip.setAttribute("aria-pressed", String(chip.getAttribute("aria-pressed") !== "true")));
-    chip.dataset.reason = words;
+  for (const key of REASONS) {
+    const chip = button("chip", key, () => chip.setAttribute("aria-pressed", String(chip.getAttribute("aria-pressed") !== "true")));
+    chip.dataset.reason = inEnglish(key);
     chip.setAttribute("aria-pressed", "false");
     chips.append(chip);
   }
@@ -76,7 +75,7 @@ function reasonElement(onSend, down) {
     submit();
   });
   const line = create("div", "reason-line");
-  line.append(input, button("button", "text:feedbackSend", submit));
-  element.append(said("legend", "reason-title", "text:feedbackWhy"), chips, line);
+  line.append(input, button("button", "send", submit));
+  element.append(said("legend", "reason-title", "feedbackWhy"), chips, line);
   return element;
 }

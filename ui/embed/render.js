@@ -27,7 +27,7 @@ export function renderAnswer(parent, blocks, context, from = 0) {
 }
 
 /** The attributes of every link that leaves the chat. */
-export function outsideLink(address) {
+function outsideLink(address) {
   return { href: address, target: "_blank", rel: "noopener noreferrer nofollow", referrerpolicy: "no-referrer" };
 }
 
@@ -137,9 +137,11 @@ function citationNode({ id }, scope) {
     return scope.partial ? node("span", { class: "cite pending" }, [String(id)]) : `[${id}]`;
   }
   const title = cleanLine(citation.title, 120) || cleanLine(citation.url, 120);
+  const quote = cleanLine(citation.quote, 280);
+  const words = quote === "" ? title : `${title}\n\u201C${quote}\u201D`;
   const address = citationAddress(citation);
-  if (address === null) return node("span", { class: "cite", title }, [String(id)]);
-  return node("a", { ...outsideLink(address), class: "cite", title, "aria-label": say("sourceLabel", { n: id, title }) }, [String(id)]);
+  if (address === null) return node("span", { class: "cite", title: words }, [String(id)]);
+  return node("a", { ...outsideLink(address), class: "cite", title: words, "aria-label": say("sourceLabel", { n: id, title }) }, [String(id)]);
 }
 
 function node(tag, attributes, children) {
@@ -174,7 +176,7 @@ function patch(have, want) {
 
 function build(want) {
   if (typeof want === "string") return document.createTextNode(want);
-  if (!TAGS.has(want.tag)) throw new Error(`element not allowed in an answer: ${want.tag}`);
+  if (!TAGS.has(want.tag)) throw new Error(`not of an answer: ${want.tag}`);
   const element = document.createElement(want.tag);
   setAttributes(element, want.attributes);
   patchChildren(element, want.children);
@@ -183,7 +185,7 @@ function build(want) {
 
 function setAttributes(element, attributes) {
   for (const [name, value] of Object.entries(attributes)) {
-    if (!ATTRIBUTES.has(name)) throw new Error(`attribute not allowed in an answer: ${name}`);
+    if (!ATTRIBUTES.has(name)) throw new Error(`not of an answer: ${name}`);
     if (element.getAttribute(name) !== value) element.setAttribute(name, value);
   }
 }

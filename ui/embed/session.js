@@ -18,6 +18,7 @@ export class Session {
   #isNew = false;
   look = {};
   isResumed = false;
+  onStarted = () => {};
   onIdentityRefused = () => {};
   /** Milliseconds since 1970, or 0 when it is not known. */
   endsAt = 0;
@@ -116,6 +117,7 @@ export class Session {
     this.isResumed = answer.resumed === true;
     this.#resume = typeof answer.resume === "string" ? answer.resume : null;
     this.#isNew = false;
+    this.onStarted();
   }
 
   #trade() {

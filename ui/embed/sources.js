@@ -2,10 +2,9 @@
 // Owns: which citations of the server are sound, and the elements that show them.
 // Never: shows a citation that the server did not send, or opens an address that links.js refused.
 
-import { create, said } from "./elements.js";
+import { create, outLink, said } from "./elements.js";
 import { say } from "./language.js";
 import { citationAddress, sayAddress } from "./links.js";
-import { outsideLink } from "./render.js";
 import { cleanLine } from "./text.js";
 
 const MOST_CITATIONS = 20;
@@ -23,7 +22,7 @@ export function sourcesElement(citations) {
   const pages = new Map();
   for (const citation of citations) pages.set(citation.url, [...(pages.get(citation.url) ?? []), citation]);
   for (const quotes of pages.values()) list.append(sourceElement(quotes));
-  section.append(said("h3", "sources-title", "text:sources"), list);
+  section.append(said("h3", "sources-title", "sources"), list);
   return section;
 }
 
@@ -38,7 +37,7 @@ function sourceElement(citations) {
   const place = create("span", "source-address", sayAddress(first.url));
   place.dir = "ltr";
   title.append(words, place);
-  if (address !== null) title.append(create("span", "hidden-text", ", "), said("span", "hidden-text", "text:opensNewTab"));
+  if (address !== null) title.append(create("span", "hidden-text", ", "), said("span", "hidden-text", "opensNewTab"));
   item.append(title, ...citations.map((citation) => quoteElement(citation, name)));
   return item;
 }
@@ -60,9 +59,5 @@ function quoteElement(citation, name) {
 
 // A link out of the chat, or the same words without one when the address is not one to open.
 function linkElement(className, address) {
-  const element = create(address === null ? "span" : "a", className);
-  if (address !== null) {
-    for (const [name, value] of Object.entries(outsideLink(address))) element.setAttribute(name, value);
-  }
-  return element;
+  return address === null ? create("span", className) : outLink(className, address);
 }

@@ -10,7 +10,7 @@ export function showWelcome(look, isEmpty, onAsk) {
   byId("title").textContent = look.title || say("defaultTitle");
   const greeting = byId("greeting");
   const welcome = byId("welcome");
-  if (look.greeting === "") label(greeting, "text:defaultGreeting");
+  if (look.greeting === "") label(greeting, "defaultGreeting");
   else {
     delete greeting.dataset.say;
     greeting.textContent = look.greeting;
