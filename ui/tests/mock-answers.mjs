@@ -112,7 +112,7 @@ const ANSWERS = {
     ]),
   long: (mock) => stream(Array.from({ length: 60 }, (_, at) => `Paragraph ${at + 1} with some words in it.`).join("\n\n"), shipping(mock), { size: 60 }),
   links: (mock) => bulk(`[a](${mock.host}/page) `.repeat(200), 50),
-  megabyte: () => bulk("word **b** and more of it \u{1F375} ".repeat(520), 64),
+  megabyte: () => bulk("word **b** and more of it \u{1F375} ".repeat(520), 72),
   // Waits in its middle and before its end, until the test says so.
   gate: () => {
     const answer = stream("", []);
