@@ -81,6 +81,8 @@ export function createChat(settings, onDestroy) {
     },
     destroy() {
       stop.abort();
+      // Nothing is asked for after the end.
+      isLoaded = true;
       stage.remove();
       hearers = [];
       onDestroy(api);
@@ -176,7 +178,7 @@ export function createChat(settings, onDestroy) {
   }
 
   function post(name, rest) {
-    stage.frame().contentWindow.postMessage({ chatward: name, ...rest }, origin);
+    stage.frame().contentWindow?.postMessage({ chatward: name, ...rest }, origin);
   }
 
   // ---- tickets -----------------------------------------------------------------------------

@@ -246,7 +246,11 @@ test("reset starts a new conversation; forget erases it on the server, from a la
 test("destroy takes everything off the page, and a later script may load again", async () => {
   await visitHost({});
   await openChat(page);
+  const kept = await page.evaluateHandle(() => window.Chatward);
   await chatward("destroy");
+  const asked = mock.requests.length;
+  await kept.evaluate((gone) => ["open", "toggle", "close", "show", "hide", "reset", "forget", "destroy"].forEach((name) => gone[name]()));
+  assert.equal(mock.requests.length, asked, "what is left of it does nothing");
   assert.equal(await page.locator("chatward-widget").count(), 0);
   assert.equal(await page.evaluate(() => "Chatward" in window), false);
   await page.evaluate(([src, site]) => {

@@ -164,7 +164,8 @@ test("the loader asks for one ticket at a time, and gives each of them once", as
 // ---- messages ------------------------------------------------------------------------------------------
 
 test("the loader believes its own frame alone", async () => {
-  const body = `<iframe id="stranger" title="a stranger" src="${mock.foreign}/stranger.html"></iframe>`;
+  // The second stranger has the chat's own origin, and is still not the frame that the loader made.
+  const body = `<iframe id="stranger" title="a stranger" src="${mock.foreign}/stranger.html"></iframe><iframe id="twin" title="a twin" src="${mock.chat}/embed/${mock.site}"></iframe>`;
   putPage(mock, "/stranger.html", { attributes: NO_SCRIPT });
   await visitHost({ body });
   const frame = await openChat(page);
@@ -172,8 +173,10 @@ test("the loader believes its own frame alone", async () => {
   const kept = await page.evaluate(() => sessionStorage.getItem(sessionStorage.key(0)));
   const messages = [{ chatward: "close" }, { chatward: "resume", resume: "evil" }, { chatward: "look", position: "top-left", color: "#ff0000" }, { chatward: "unread", count: 5 }, { chatward: "renew" }];
   const tickets = posts("/tickets").length;
-  const stranger = await (await page.locator("#stranger").elementHandle()).contentFrame();
-  await stranger.evaluate((all) => all.forEach((data) => window.parent.postMessage(data, "*")), messages);
+  for (const id of ["#stranger", "#twin"]) {
+    const stranger = await (await page.locator(id).elementHandle()).contentFrame();
+    await stranger.evaluate((all) => all.forEach((data) => window.parent.postMessage(data, "*")), messages);
+  }
   await page.evaluate(([all, chat]) => {
     const inner = document.querySelector("chatward-widget").shadowRoot.querySelector("iframe").contentWindow;
     for (const data of all) {
@@ -182,8 +185,9 @@ test("the loader believes its own frame alone", async () => {
     }
   }, [messages, mock.chat]);
   // A message of the frame's own comes after all of them, so by then they have been heard.
-  await say(frame, { chatward: "event", name: "answer", detail: { probe: true } });
-  await frame.locator("#question").press("a");
+  await page.evaluate(() => window.Chatward.on("answer", (detail) => (window.probe = detail)));
+  await say(frame, { chatward: "event", name: "answer", detail: { citations: 0, complete: true } });
+  await page.waitForFunction(() => window.probe !== undefined);
   assert.equal(await panelOf(page).isVisible(), true);
   assert.equal(await page.evaluate(() => sessionStorage.getItem(sessionStorage.key(0))), kept);
   assert.equal(await page.locator("chatward-widget").getAttribute("position"), "bottom-right");
@@ -286,6 +290,20 @@ test("the conversation goes on over page navigation, with a fresh ticket", async
   assert.notEqual(one.ticket, two.ticket);
   assert.ok(mock.resumes.has(two.resume));
   assert.equal(mock.opened, 1, "one conversation");
+});
+
+test("where consent is asked for, no session begins and nothing is stored before it is given", async () => {
+  await visitHost({ attributes: { "data-consent": "" } });
+  await launcherOf(page).click();
+  const frame = await frameOf(page);
+  await frame.locator("#consent-accept").waitFor();
+  assert.equal(posts("/sessions").length, 0);
+  assert.equal(await page.evaluate(() => sessionStorage.length), 0);
+  assert.equal(await frame.evaluate(() => sessionStorage.length), 0);
+  await frame.locator("#consent-accept").click();
+  await readyFrame(page);
+  await until(() => page.evaluate(() => sessionStorage.length === 1), "the resume id");
+  assert.equal(posts("/sessions").length, 1);
 });
 
 test("back by the browser's page cache: the chat is there as it was left", async () => {
