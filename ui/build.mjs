@@ -9,7 +9,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
 const UI = dirname(fileURLToPath(import.meta.url));
-const { build, transform } = createRequire(join(UI, "tests/package.json"))("esbuild");
+const { build } = createRequire(join(UI, "tests/package.json"))("esbuild");
 const SOURCES = ["embed", "loader", "preview"];
 // What every browser that is still repaired understands.
 const TARGET = ["es2022", "chrome109", "firefox115", "safari16"];
@@ -66,7 +66,10 @@ async function previewFiles() {
   );
 }
 
-async function script(path, format) {
+const script = (path, format) => bundle(path, { format });
+const sheet = (path) => bundle(path, {});
+
+async function bundle(path, options) {
   const { outputFiles } = await build({
     entryPoints: [join(UI, path)],
     bundle: true,
@@ -74,24 +77,19 @@ async function script(path, format) {
     write: false,
     // A part that is loaded when it is wanted.
     external: ["/assets/*"],
-    format,
     target: TARGET,
     charset: "utf8",
     legalComments: "none",
     sourcemap: false,
     logLevel: "error",
+    ...options,
   });
   return outputFiles[0].text;
 }
 
-async function sheet(path) {
-  const { code } = await transform(await read(path), { loader: "css", minify: true, target: TARGET, charset: "utf8", legalComments: "none" });
-  return code;
-}
-
 // The page without the indentation and the quotation marks that only its authors need.
 function squeezed(page) {
-  return page.replace(/^\s+/gm, "").replace(/="([\w-]+)"/g, "=$1");
+  return page.replace(/^\s+/gm, "").replace(/="([\w-]+)"(?=[ >])/g, "=$1");
 }
 
 const read = (path) => readFile(join(UI, path), "utf8");

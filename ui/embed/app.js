@@ -42,6 +42,7 @@ let unread = 0;
 let toldUnread = 0;
 let context = null;
 let waitingQuestion = "";
+let wantedLocale = "";
 let pageTheme = null;
 let isStarting = false;
 
@@ -136,9 +137,12 @@ function settle() {
 
 async function speak() {
   const wanted = chooseLocale({ asked: page.locale, preferred: navigator.languages, offered: look.languages, own: look.language });
+  wantedLocale = wanted;
   if (wanted !== currentLocale()) {
     try {
       const words = wanted === "en" ? en : await readStrings(wanted);
+      // Another one may have been wanted meanwhile.
+      if (wanted !== wantedLocale) return;
       useLocale(wanted, words);
       composer.resay();
       for (const view of views) view.repaint();
@@ -353,9 +357,7 @@ function sayUnread() {
   toldUnread = unread;
 }
 
-function isRefused(error) {
-  return error instanceof ApiError && (error.status === 403 || error.status === 404);
-}
+const isRefused = (error) => error instanceof ApiError && (error.status === 403 || error.status === 404);
 
 byId("log").addEventListener("click", ({ target }) => {
   if (target.matches?.("button.copy")) copyFrom(target, target.parentElement.querySelector("pre"), announce);

@@ -78,15 +78,15 @@ export class Conversation {
       return;
     }
     const elements = this.#older.splice(-SLICE).map((message) => this.#build(message)).filter((element) => element !== null);
-    // At the very top a browser does not hold its place when something is put before it.
-    if (this.#log.scrollTop === 0) this.#log.scrollTop = 1;
-    const before = this.#distanceToEnd();
+    const first = this.#list.firstElementChild;
+    const before = first?.getBoundingClientRect().top;
     this.#list.prepend(...elements);
     this.#earlier.hidden = this.#older.length === 0;
+    // What was in sight stays where it was. Browsers do this by themselves, but not all, and none of them always.
+    if (first !== null) this.#log.scrollTop += first.getBoundingClientRect().top - before;
     // Observed anew, since it is told only of changes, and the button may be in sight still.
     this.#sight.unobserve(this.#earlier);
     this.#sight.observe(this.#earlier);
-    if (!CSS.supports("overflow-anchor", "auto")) this.#log.scrollTop += this.#distanceToEnd() - before;
   }
 
   // An answer that grows is followed until its question reaches the top: from there it is read

@@ -79,7 +79,7 @@ function speak(element) {
     const words = say(key, valuesOf.get(element));
     if (where === undefined) element.textContent = words;
     else if (where === "hint") element.placeholder = words;
-    else element.ariaLabel = words;
+    else element.setAttribute("aria-label", words);
     if (where === "label" && element.localName === "button") element.title = words;
   }
 }

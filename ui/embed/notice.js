@@ -103,7 +103,7 @@ function wordsFor(error) {
     words.canRetry = false;
   } else if (error.status === 503) {
     words.key = "busy";
-  } else if (error.status >= 400 && error.status < 500 && error.message !== "") {
+  } else if (error.status >= 400 && error.status < 500 && error.status !== 401 && error.message !== "") {
     // About what was typed: the server's public text says what to change.
     words.text = cleanLine(error.message, 300);
     words.canRetry = false;

@@ -78,8 +78,9 @@ export class Session {
   }
 
   /** Takes over what the session's own answer brought: a fresher token, a later end. */
-  renew({ token, expires_at: end, look }) {
+  renew({ token, expires_at: end, look, resume }) {
     if (typeof token === "string" && token !== "") this.#token = token;
+    if (typeof resume === "string" && resume !== "") this.#resume = resume;
     if (Number.isFinite(end)) this.endsAt = end * 1000;
     if (look !== null && typeof look === "object") this.look = look;
   }
@@ -113,9 +114,9 @@ export class Session {
     }
     if (!this.#binding.confirm(answer.origin)) throw new ApiError(403, "origin_mismatch");
     this.look = {};
+    this.#resume = null;
     this.renew(answer);
     this.isResumed = answer.resumed === true;
-    this.#resume = typeof answer.resume === "string" ? answer.resume : null;
     this.#isNew = false;
     this.onStarted();
   }
