@@ -22,20 +22,39 @@ export class ApiError extends Error {
   }
 }
 
-/** @returns {Promise<{session: string, token: string, expires_at: unknown, look: object}>} */
-export async function startSession(site) {
-  const answer = await readJson(await call("POST", "/sessions", { body: { site } }));
+/** For a page of our own; on other pages the loader asks. @returns {Promise<{ticket: string}>} */
+export async function createTicket(site) {
+  return readJson(await call("POST", "/tickets", { body: { site } }));
+}
+
+/**
+ * @param {{ticket: string, resume?: string, identity?: string}} wanted
+ * @returns {Promise<{token: string, expires_at: number, origin: string, resume: string, resumed: boolean, look: object}>}
+ */
+export async function startSession(wanted) {
+  const answer = await readJson(await call("POST", "/sessions", { body: wanted }));
   if (typeof answer?.token !== "string" || answer.token === "") throw new ApiError(200, "malformed");
   return answer;
 }
 
-/** @returns {Promise<{session: string, messages: object[]}>} */
+/** @returns {Promise<{messages: object[], token?: string, expires_at?: number}>} */
 export async function readSession(token) {
   return readJson(await call("GET", "/session", { token }));
 }
 
+/** @returns {Promise<{receipt: {id: string, erased_at: unknown, messages: number, signature: string}}>} */
 export async function deleteSession(token) {
-  await call("DELETE", "/session", { token });
+  return readJson(await call("DELETE", "/session", { token }));
+}
+
+/** Everything that is stored of this visitor, as text. */
+export async function exportSession(token) {
+  return JSON.stringify(await readJson(await call("GET", "/session/export", { token })), null, 2);
+}
+
+/** @param {string} identity signed by the owner's server */
+export async function sendIdentity(token, identity) {
+  await call("POST", "/identity", { token, body: { token: identity } });
 }
 
 /** @param {{message_id: string, rating: "up" | "down", reason?: string}} feedback */
@@ -43,12 +62,20 @@ export async function sendFeedback(token, feedback) {
   await call("POST", "/feedback", { token, body: feedback });
 }
 
+/** The words of a language; a file of ours, not a call. @returns {Promise<object>} */
+export async function readStrings(locale) {
+  const response = await fetch(`/assets/embed/strings-${locale}.json`, { credentials: "omit", redirect: "error" });
+  if (!response.ok) throw new ApiError(response.status, "unknown");
+  return readJson(response);
+}
+
 /**
  * Asks a question. Resolves with `done`'s data; everything before it goes to the callbacks.
- * @param {{onDelta: (text: string) => void, onCitations: (citations: object[]) => void, signal: AbortSignal}} options
+ * @param {{context: object | null, onDelta: (text: string) => void, onCitations: (citations: object[]) => void, signal: AbortSignal}} options
  */
-export async function ask(token, message, { onDelta, onCitations, signal }) {
-  const response = await call("POST", "/messages", { token, body: { message }, accept: "text/event-stream", signal });
+export async function ask(token, message, { context, onDelta, onCitations, signal }) {
+  const body = context === null ? { message } : { message, context };
+  const response = await call("POST", "/messages", { token, body, accept: "text/event-stream", signal });
   const type = response.headers.get("content-type") ?? "";
   if (!type.startsWith("text/event-stream")) return readJson(response);
   try {

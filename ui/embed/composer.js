@@ -2,17 +2,20 @@
 // Owns: what counts as a sendable question, in the server's units (Unicode scalar values).
 // Never: sends anything itself (it is given `onSend` and `onStop`), or cuts what was typed.
 
-import { strings } from "./strings.js";
+import { byId } from "./elements.js";
+import { say, sayNumber } from "./language.js";
 import { clean, countCharacters } from "./text.js";
 
 // A text this long would hold up the browser's layout for seconds; it does not get into the field.
 const LONGEST_INSERTION = 20_000;
+// A count that nobody needs is noise; it appears when the end comes near.
+const NEAR_LIMIT = 0.8;
 
 export class Composer {
-  #field = document.getElementById("question");
-  #counter = document.getElementById("counter");
-  #send = document.getElementById("send");
-  #stop = document.getElementById("stop");
+  #field = byId("question");
+  #counter = byId("counter");
+  #send = byId("send");
+  #stop = byId("stop");
   #limit;
   #isBusy = false;
 
@@ -50,6 +53,11 @@ export class Composer {
       onStop();
       this.focus();
     });
+    this.#update();
+  }
+
+  /** The counter's words in the language of now. */
+  resay() {
     this.#update();
   }
 
@@ -97,7 +105,7 @@ export class Composer {
 
   #show(used) {
     const over = used - this.#limit;
-    this.#counter.textContent = over > 0 ? strings.tooLong(over) : strings.counter(used, this.#limit);
+    this.#counter.textContent = over > 0 ? say("tooLong", { n: over }) : used < this.#limit * NEAR_LIMIT ? "" : `${sayNumber(used)} / ${sayNumber(this.#limit)}`;
     this.#counter.classList.toggle("over", over > 0);
     this.#field.setAttribute("aria-invalid", String(over > 0));
     this.#send.setAttribute("aria-disabled", String(this.#isBusy || used === 0 || over > 0));

@@ -3,7 +3,6 @@
 // the length of the text and not with its square, whatever the text is.
 // Never: decides whether a link is live; it hands on the address as written. Pure.
 
-const MOST_NODES = 3_000;
 const MOST_OPEN = 24;
 const LONGEST_LABEL = 400;
 const LONGEST_ADDRESS = 2_048;
@@ -12,17 +11,18 @@ const PUNCTUATION = /[\p{P}\p{S}]/u;
 
 /**
  * @param {string} text
- * @param {{partial?: boolean, isLabel?: boolean}} [options] isLabel: inside a link, where no other link may be
+ * @param {{partial?: boolean, isLabel?: boolean, budget?: {left: number}}} [options] isLabel: inside a link, where no
+ *   other link may be; budget: nodes that the whole answer may still have, after which marks are text
  * @returns {object[]} nodes: text, code, strong, emphasis, strike, link, citation, break
  */
-export function parseInline(text, { partial = false, isLabel = false } = {}) {
-  const out = new Nodes();
+export function parseInline(text, { partial = false, isLabel = false, budget = { left: 3_000 } } = {}) {
+  const out = new Nodes(budget);
   let at = 0;
   let noCloserFor = new Set();
   while (at < text.length) {
     SPECIAL.lastIndex = at;
     const found = SPECIAL.exec(text);
-    if (found === null || out.count > MOST_NODES) {
+    if (found === null || budget.left <= 0) {
       out.text(text.slice(at));
       break;
     }
@@ -49,9 +49,13 @@ export function parseInline(text, { partial = false, isLabel = false } = {}) {
 
 // The nodes so far, with the marks that are open: each remembers where its content begins.
 class Nodes {
-  count = 0;
+  #budget;
   #nodes = [];
   #open = [];
+
+  constructor(budget) {
+    this.#budget = budget;
+  }
 
   text(value) {
     if (value === "") return;
@@ -62,7 +66,7 @@ class Nodes {
   }
 
   add(node) {
-    this.count += 1;
+    this.#budget.left -= 1;
     this.#nodes.push(node);
   }
 
@@ -101,7 +105,6 @@ class Nodes {
 
   #giveUp({ mark, index }) {
     this.#nodes.splice(index, 0, { type: "text", value: mark });
-    this.count += 1;
   }
 }
 

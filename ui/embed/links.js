@@ -67,19 +67,24 @@ export function sayAddress(raw) {
 // Long quotes are given as "first words, last words": the browser marks everything between
 // them, also across the cells of a table, where the exact words would not match.
 function textFragment(quote) {
+  // A quote that was cut may end within a word, which the browser would not find.
+  const isCut = /…\s*$/.test(String(quote ?? ""));
   const parts = String(quote ?? "")
     .split(/\s*[|\n…]\s*/)
     .map((part) => part.trim().split(/\s+/).filter(Boolean))
     .filter((words) => words.length > 0);
+  if (isCut && parts.length > 0 && parts[parts.length - 1].length > 1) parts[parts.length - 1].pop();
   if (parts.length === 0) return "";
   const first = parts[0];
   const last = parts[parts.length - 1];
   if (parts.length === 1 && first.length <= 8) return `text=${encodeTerm(first.join(" "))}`;
-  const start = first.slice(0, 5).join(" ");
-  const end = last.slice(-5).join(" ");
-  return `text=${encodeTerm(start)},${encodeTerm(end)}`;
+  const start = first.slice(0, 5);
+  // The two must not share a word: the end is looked for behind the start.
+  const end = last.slice(parts.length === 1 ? Math.max(5, last.length - 5) : -5);
+  return `text=${encodeTerm(start.join(" "))},${encodeTerm(end.join(" "))}`;
 }
 
+// The dash is a mark of the fragment's own grammar, and the one that encodeURIComponent leaves.
 function encodeTerm(term) {
   return encodeURIComponent(term.toWellFormed ? term.toWellFormed() : term).replace(/-/g, "%2D");
 }

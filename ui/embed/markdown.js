@@ -1,14 +1,16 @@
 // Markdown to a tree of blocks. What the model wrote is untrusted, and this is only a parser:
 // markup of any other kind (HTML, entities) is text and stays text.
-// Owns: blocks (paragraph, heading, list, code, quote, table, rule) and the caps that keep a
-// hostile answer cheap. Inline marks are inline.js.
+// Owns: blocks (paragraph, heading, list, code, quote, table, rule, plain) and the caps that keep a
+// hostile answer cheap: what is over a cap stays as plain text, and nothing is lost. Inline marks are inline.js.
 // Never: builds an element or decides whether an address may be live (links.js). Pure.
 
 import { parseInline } from "./inline.js";
 
-const LONGEST_TEXT = 60_000;
+export const LONGEST_TEXT = 60_000;
+const PLAIN_PIECE = 8_000;
 const DEEPEST = 6;
 const MOST_BLOCKS = 1_500;
+const MOST_NODES = 6_000;
 const MOST_COLUMNS = 12;
 const MOST_ROWS = 120;
 
@@ -21,15 +23,36 @@ const DIVIDER = /^ {0,3}\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*$
 
 /**
  * @param {string} text already through `clean`
- * @param {{partial?: boolean}} [options] partial: more text is to come, so an unfinished mark at
- *   the very end is held back or treated as finished, and the page does not flicker
- * @returns {object[]} blocks
+ * @param {{partial?: boolean, before?: number}} [options] partial: more text is to come, so an unfinished mark at
+ *   the very end is held back or treated as finished, and the page does not flicker; before: blocks that count already
+ * @returns {object[]} blocks; those of the outermost level know the `line` that they begin at
  */
-export function parseMarkdown(text, { partial = false } = {}) {
-  const cut = text.length > LONGEST_TEXT;
-  const source = cut ? `${text.slice(0, LONGEST_TEXT)}…` : text;
-  const state = { blocks: 0, partial: partial && !cut };
-  return parseBlocks(source.replace(/\t/g, "    ").split("\n"), 0, state, true);
+export function parseMarkdown(text, { partial = false, before = 0 } = {}) {
+  const end = text.length > LONGEST_TEXT ? cutPoint(text, LONGEST_TEXT) : text.length;
+  const state = { blocks: before, partial: partial && end === text.length, nodes: { left: MOST_NODES } };
+  const blocks = parseBlocks(text.slice(0, end).replace(/\t/g, "    ").split("\n"), 0, state, true);
+  return end === text.length ? blocks : [...blocks, ...plainBlocks(text.slice(end))];
+}
+
+/** Text without marks, in pieces that a browser lays out when they come into sight. */
+export function plainBlocks(text) {
+  const blocks = [];
+  for (let from = 0; from < text.length; ) {
+    const end = text.length - from <= PLAIN_PIECE ? text.length : from + cutPoint(text.slice(from, from + PLAIN_PIECE + 1), PLAIN_PIECE);
+    blocks.push({ type: "plain", text: text.slice(from, end) });
+    from = end;
+  }
+  return blocks;
+}
+
+/** Where to cut a text that is longer than `limit`: at the end of a line or of a word if one is near. */
+export function cutPoint(text, limit) {
+  for (const mark of ["\n", " "]) {
+    const at = text.lastIndexOf(mark, limit - 1);
+    if (at > limit - 1_000) return at + 1;
+  }
+  const isPair = /[\udc00-\udfff]/.test(text[limit] ?? "") && /[\ud800-\udbff]/.test(text[limit - 1]);
+  return isPair ? limit - 1 : limit;
 }
 
 function parseBlocks(lines, depth, state, isLast) {
@@ -42,7 +65,7 @@ function parseBlocks(lines, depth, state, isLast) {
     }
     state.blocks += 1;
     if (depth >= DEEPEST || state.blocks > MOST_BLOCKS) {
-      blocks.push({ type: "paragraph", children: [{ type: "text", value: lines.slice(at).join("\n") }] });
+      for (const plain of plainBlocks(lines.slice(at).join("\n"))) blocks.push(depth === 0 ? { ...plain, line: at } : plain);
       return blocks;
     }
     const taken =
@@ -51,9 +74,9 @@ function parseBlocks(lines, depth, state, isLast) {
       takeRule(lines, at) ??
       takeQuote(lines, at, depth, state, isLast) ??
       takeList(lines, at, depth, state, isLast) ??
-      takeTable(lines, at) ??
+      takeTable(lines, at, state) ??
       takeParagraph(lines, at, state, isLast);
-    if (taken.block !== null) blocks.push(taken.block);
+    if (taken.block !== null) blocks.push(depth === 0 ? { ...taken.block, line: at } : taken.block);
     at = taken.next;
   }
   return blocks;
@@ -77,7 +100,7 @@ function takeHeading(lines, at, state, isLast) {
   const heading = HEADING.exec(lines[at]);
   if (heading === null) return null;
   const text = heading[2].replace(/[ \t]+#+[ \t]*$/, "").trim();
-  const children = parseInline(text, { partial: isPartial(lines, at + 1, state, isLast) });
+  const children = parseInline(text, { partial: isPartial(lines, at + 1, state, isLast), budget: state.nodes });
   return { block: { type: "heading", level: heading[1].length, children }, next: at + 1 };
 }
 
@@ -144,7 +167,7 @@ function takeItemBody(lines, from, indent, body) {
   return next;
 }
 
-function takeTable(lines, at) {
+function takeTable(lines, at, state) {
   const divider = lines[at + 1];
   if (!lines[at].includes("|") || divider === undefined || !divider.includes("-") || !DIVIDER.test(divider)) return null;
   const head = splitRow(lines[at]);
@@ -156,17 +179,20 @@ function takeTable(lines, at) {
   const rows = [];
   let next = at + 2;
   while (next < lines.length && lines[next].includes("|") && lines[next].trim() !== "" && rows.length < MOST_ROWS) {
-    const cells = splitRow(lines[next]).slice(0, head.length);
+    const cells = splitRow(lines[next]);
+    // More cells than the head has: the last one takes the words of the rest.
+    if (cells.length > head.length) cells.push(cells.splice(head.length - 1).join(" | "));
     while (cells.length < head.length) cells.push("");
-    rows.push(cells.map((cell) => parseInline(cell)));
+    rows.push(cells.map((cell) => parseInline(cell, { budget: state.nodes })));
     next += 1;
   }
-  return { block: { type: "table", align, head: head.map((cell) => parseInline(cell)), rows }, next };
+  return { block: { type: "table", align, head: head.map((cell) => parseInline(cell, { budget: state.nodes })), rows }, next };
 }
 
+// A bar that is escaped is a bar of the cell's text.
 function splitRow(line) {
-  const inner = line.trim().replace(/^\|/, "").replace(/(^|[^\\])\|$/, "$1");
-  return inner.split(/(?<!\\)\|/).map((cell) => cell.replace(/\\\|/g, "|").trim());
+  const inner = line.trim().replace(/^\|/, "").replace(/\\\|/g, "\u0000").replace(/\|$/, "");
+  return inner.split("|").map((cell) => cell.replace(/\u0000/g, "|").trim());
 }
 
 function takeParagraph(lines, at, state, isLast) {
@@ -177,7 +203,7 @@ function takeParagraph(lines, at, state, isLast) {
     .map((line) => line.trimStart())
     .join("\n")
     .trimEnd();
-  const children = parseInline(text, { partial: isPartial(lines, next, state, isLast) });
+  const children = parseInline(text, { partial: isPartial(lines, next, state, isLast), budget: state.nodes });
   return { block: children.length === 0 ? null : { type: "paragraph", children }, next };
 }
 

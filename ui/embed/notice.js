@@ -1,35 +1,44 @@
 // What went wrong, in plain words, under the conversation.
-// Owns: the words for each kind of failure, the waiting time of a limit, the "try again" button.
+// Owns: the words for each kind of failure, the waiting time of a limit, the "try again" button, and the line that says
+// that there is no network.
 // Never: repeats a call by itself, or shows a server's text that is not its public message.
 
 import { ApiError } from "./api.js";
-import { sayWait, strings } from "./strings.js";
+import { byId } from "./elements.js";
+import { label, say, sayWait } from "./language.js";
 import { cleanLine } from "./text.js";
 
 const DEFAULT_WAIT_SECONDS = 60;
 
 export class Notice {
-  #element;
-  #text;
-  #reference;
-  #retry;
+  #element = byId("notice");
+  #text = byId("notice-text");
+  #reference = byId("notice-reference");
+  #retry = byId("retry");
   #announce;
+  #onShown;
   #timer = 0;
   #onRetry = null;
 
-  /** @param {(text: string) => void} announce */
-  constructor(announce) {
+  /** @param {(text: string) => void} announce @param {(what: {name: string, detail: object}) => void} onShown */
+  constructor(announce, onShown) {
     this.#announce = announce;
-    this.#element = document.getElementById("notice");
-    this.#text = document.getElementById("notice-text");
-    this.#reference = document.getElementById("notice-reference");
-    this.#retry = document.getElementById("retry");
+    this.#onShown = onShown;
     this.#retry.addEventListener("click", () => {
       const again = this.#onRetry;
       if (this.#retry.getAttribute("aria-disabled") === "true" || again === null) return;
       this.clear();
       again();
     });
+    const network = () => {
+      const isOffline = navigator.onLine === false;
+      if (isOffline === !byId("offline").hidden) return;
+      byId("offline").hidden = !isOffline;
+      announce(say(isOffline ? "youAreOffline" : "backOnline"));
+    };
+    window.addEventListener("online", network);
+    window.addEventListener("offline", network);
+    network();
   }
 
   clear() {
@@ -44,18 +53,23 @@ export class Notice {
    */
   show(error, onRetry) {
     this.clear();
-    const words = wordsFor(error);
-    const canRetry = onRetry !== null && words.canRetry;
-    this.#onRetry = canRetry ? onRetry : null;
-    this.#text.textContent = words.text;
-    this.#reference.textContent = words.reference;
-    this.#reference.hidden = words.reference === "";
-    this.#retry.hidden = !canRetry;
+    const { key, text, reference, waitSeconds, canRetry } = wordsFor(error);
+    const offersRetry = onRetry !== null && canRetry;
+    this.#onRetry = offersRetry ? onRetry : null;
+    if (text === "") label(this.#text, `${key}`, { wait: sayWait(Math.max(1, waitSeconds)) });
+    else {
+      delete this.#text.dataset.say;
+      this.#text.textContent = text;
+    }
+    label(this.#reference, "reference", { id: reference });
+    this.#reference.hidden = reference === "";
+    this.#retry.hidden = !offersRetry;
     this.#retry.removeAttribute("aria-disabled");
     this.#element.hidden = false;
-    this.#element.classList.toggle("limited", words.waitSeconds > 0);
-    this.#announce(words.text);
-    if (words.waitSeconds > 0) this.#countDown(words.waitSeconds);
+    this.#element.classList.toggle("limited", waitSeconds > 0);
+    this.#announce(this.#text.textContent);
+    if (waitSeconds > 0) this.#countDown(waitSeconds);
+    this.#onShown(waitSeconds > 0 ? { name: "limit", detail: { retry_after: waitSeconds } } : { name: "error", detail: { code: error?.code ?? "failed" } });
   }
 
   // The seen text counts down; it is said aloud only at the beginning and the end.
@@ -65,36 +79,35 @@ export class Notice {
     this.#timer = setInterval(() => {
       const left = Math.ceil((until - performance.now()) / 1000);
       if (left > 0) {
-        this.#text.textContent = strings.limited(sayWait(left));
+        label(this.#text, "limited", { wait: sayWait(left) });
         return;
       }
       clearInterval(this.#timer);
-      this.#text.textContent = strings.limitOver;
+      label(this.#text, "limitOver");
       this.#retry.removeAttribute("aria-disabled");
-      this.#announce(strings.limitOver);
+      this.#announce(say("limitOver"));
     }, 1000);
   }
 }
 
 function wordsFor(error) {
-  const words = { text: strings.failed, reference: "", waitSeconds: 0, canRetry: true };
+  const words = { key: "failed", text: "", reference: "", waitSeconds: 0, canRetry: true };
   if (!(error instanceof ApiError)) return words;
   if (error.status === 429) {
     words.waitSeconds = error.retryAfterSeconds || DEFAULT_WAIT_SECONDS;
-    words.text = strings.limited(sayWait(words.waitSeconds));
+    words.key = "limited";
   } else if (error.status === 0) {
-    words.text = { offline: strings.offline, slow: strings.slow, cut_short: strings.connectionEnded }[error.code] ?? strings.failed;
+    words.key = { offline: "offline", slow: "slow", cut_short: "connectionEnded" }[error.code] ?? "failed";
   } else if (error.status === 403 || error.status === 404 || error.status === 421) {
-    words.text = strings.refused;
+    words.key = "refused";
     words.canRetry = false;
   } else if (error.status === 503) {
-    words.text = strings.busy;
-  } else if (error.status >= 400 && error.status < 500 && error.message !== "") {
+    words.key = "busy";
+  } else if (error.status >= 400 && error.status < 500 && error.status !== 401 && error.message !== "") {
     // About what was typed: the server's public text says what to change.
     words.text = cleanLine(error.message, 300);
     words.canRetry = false;
   }
-  const id = cleanLine(error.requestId, 80);
-  if (id !== "" && error.status !== 429) words.reference = strings.reference(id);
+  if (error.status !== 429) words.reference = cleanLine(error.requestId, 80);
   return words;
 }

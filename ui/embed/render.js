@@ -3,49 +3,47 @@
 // Owns: which elements and attributes an answer may consist of (a closed list), link targets.
 // Never: parses markup, sets innerHTML or a style, or makes an address live that links.js refused.
 
+import { say } from "./language.js";
 import { citationAddress, liveAddress } from "./links.js";
-import { strings } from "./strings.js";
 import { cleanLine } from "./text.js";
 
 const TAGS = new Set([
-  "a", "blockquote", "br", "code", "del", "div", "em", "h3", "h4", "h5", "h6", "hr", "li", "ol", "p", "pre",
+  "a", "blockquote", "br", "button", "code", "del", "div", "em", "h3", "h4", "h5", "h6", "hr", "li", "ol", "p", "pre",
   "span", "strong", "table", "tbody", "td", "th", "thead", "tr", "ul",
 ]);
-const ATTRIBUTES = new Set(["aria-label", "class", "dir", "href", "referrerpolicy", "rel", "role", "scope", "start", "tabindex", "target", "title"]);
+const ATTRIBUTES = new Set(["aria-label", "class", "dir", "href", "referrerpolicy", "rel", "role", "scope", "start", "tabindex", "target", "title", "type"]);
 
 /**
  * @param {Element} parent whose children become the answer
  * @param {object[]} blocks from `parseMarkdown`
  * @param {{allowed: {origins: Set<string>, cited: Set<string>}, citations: object[], partial: boolean}} context
+ * @param {number} [from] the blocks before it are shown already and have not changed; their elements are not looked at
  */
-export function renderAnswer(parent, blocks, context) {
+export function renderAnswer(parent, blocks, context, from = 0) {
   const byId = new Map(context.citations.map((citation) => [citation.id, citation]));
   const scope = { ...context, byId, headingLevel: 2 };
-  patchChildren(parent, blocks.map((block) => blockNode(block, scope)));
+  for (const block of blocks.slice(0, from)) if (block.type === "heading") deepen(scope, block);
+  patchChildren(parent, blocks.slice(from).map((block) => blockNode(block, scope)), from);
 }
 
 /** The attributes of every link that leaves the chat. */
-export function outsideLink(address) {
+function outsideLink(address) {
   return { href: address, target: "_blank", rel: "noopener noreferrer nofollow", referrerpolicy: "no-referrer" };
 }
 
 function blockNode(block, scope) {
   switch (block.type) {
-    case "heading": {
-      // Levels follow the page's outline: the message is h2, and none is skipped.
-      const level = Math.min(block.level + 2, scope.headingLevel + 1, 6);
-      scope.headingLevel = level;
-      return node(`h${level}`, { dir: "auto" }, inlineNodes(block.children, scope));
-    }
+    case "heading":
+      return node(`h${deepen(scope, block)}`, { dir: "auto" }, inlineNodes(block.children, scope));
     case "list": {
       const attributes = { dir: "auto" };
       if (block.ordered && block.start !== 1) attributes.start = String(block.start);
       return node(block.ordered ? "ol" : "ul", attributes, block.items.map((item) => itemNode(item, scope)));
     }
     case "code":
-      return node("pre", { dir: "ltr", tabindex: "0", role: "group", "aria-label": block.language || "code" }, [
-        node("code", {}, [block.text]),
-      ]);
+      return codeNode(block);
+    case "plain":
+      return node("p", { dir: "auto", class: "plain" }, [block.text]);
     case "quote":
       return node("blockquote", { dir: "auto" }, block.children.map((child) => blockNode(child, scope)));
     case "table":
@@ -55,6 +53,21 @@ function blockNode(block, scope) {
     default:
       return node("p", { dir: "auto" }, inlineNodes(block.children, scope));
   }
+}
+
+// Levels follow the page's outline: the message is h2, and none is skipped.
+function deepen(scope, { level }) {
+  scope.headingLevel = Math.min(level + 2, scope.headingLevel + 1, 6);
+  return scope.headingLevel;
+}
+
+// What the button does is copy.js, which hears the click.
+function codeNode({ language, text }) {
+  return node("div", { class: "code", dir: "ltr" }, [
+    node("span", { class: "code-language" }, language ? [language] : []),
+    node("button", { class: "copy", type: "button" }, [say("copy")]),
+    node("pre", { tabindex: "0", role: "group", "aria-label": language || say("code") }, [node("code", {}, [text])]),
+  ]);
 }
 
 // An item of one paragraph is shown without the paragraph's margins.
@@ -68,7 +81,7 @@ function itemNode(blocks, scope) {
 function tableNode(block, scope) {
   const cell = (tag, attributes) => (children, column) =>
     node(tag, { ...attributes, dir: "auto", class: `align-${block.align[column]}` }, inlineNodes(children, scope));
-  return node("div", { class: "table", tabindex: "0", role: "group", "aria-label": "table" }, [
+  return node("div", { class: "table", tabindex: "0", role: "group", "aria-label": say("table") }, [
     node("table", {}, [
       node("thead", {}, [node("tr", {}, block.head.map(cell("th", { scope: "col" })))]),
       node("tbody", {}, block.rows.map((row) => node("tr", {}, row.map(cell("td", {}))))),
@@ -124,9 +137,11 @@ function citationNode({ id }, scope) {
     return scope.partial ? node("span", { class: "cite pending" }, [String(id)]) : `[${id}]`;
   }
   const title = cleanLine(citation.title, 120) || cleanLine(citation.url, 120);
+  const quote = cleanLine(citation.quote, 280);
+  const words = quote === "" ? title : `${title}\n\u201C${quote}\u201D`;
   const address = citationAddress(citation);
-  if (address === null) return node("span", { class: "cite", title }, [String(id)]);
-  return node("a", { ...outsideLink(address), class: "cite", title, "aria-label": strings.sourceLabel(id, title) }, [String(id)]);
+  if (address === null) return node("span", { class: "cite", title: words }, [String(id)]);
+  return node("a", { ...outsideLink(address), class: "cite", title: words, "aria-label": say("sourceLabel", { n: id, title }) }, [String(id)]);
 }
 
 function node(tag, attributes, children) {
@@ -135,13 +150,13 @@ function node(tag, attributes, children) {
 
 // Makes `parent`'s children equal to `wanted` with as few changes as a comparison by place gives;
 // an answer grows at its end, where that is exact.
-function patchChildren(parent, wanted) {
+function patchChildren(parent, wanted, from = 0) {
   wanted.forEach((want, index) => {
-    const have = parent.childNodes[index];
+    const have = parent.childNodes[from + index];
     if (have === undefined) parent.append(build(want));
     else if (!patch(have, want)) have.replaceWith(build(want));
   });
-  while (parent.childNodes.length > wanted.length) parent.lastChild.remove();
+  while (parent.childNodes.length > from + wanted.length) parent.lastChild.remove();
 }
 
 function patch(have, want) {
@@ -161,7 +176,7 @@ function patch(have, want) {
 
 function build(want) {
   if (typeof want === "string") return document.createTextNode(want);
-  if (!TAGS.has(want.tag)) throw new Error(`element not allowed in an answer: ${want.tag}`);
+  if (!TAGS.has(want.tag)) throw new Error(`not of an answer: ${want.tag}`);
   const element = document.createElement(want.tag);
   setAttributes(element, want.attributes);
   patchChildren(element, want.children);
@@ -170,7 +185,7 @@ function build(want) {
 
 function setAttributes(element, attributes) {
   for (const [name, value] of Object.entries(attributes)) {
-    if (!ATTRIBUTES.has(name)) throw new Error(`attribute not allowed in an answer: ${name}`);
+    if (!ATTRIBUTES.has(name)) throw new Error(`not of an answer: ${name}`);
     if (element.getAttribute(name) !== value) element.setAttribute(name, value);
   }
 }

@@ -9,13 +9,15 @@ import { chromium } from "playwright-core";
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
-export async function startBrowser() {
+/** @param {{more?: string[], ignoreDefaultArgs?: string[]}} flags beyond the usual ones */
+export async function startBrowser({ more = [], ...options } = {}) {
   return chromium.launch({
+    ...options,
     executablePath: process.env.CHATWARD_CHROMIUM ?? "/usr/bin/chromium",
     headless: true,
     args: [
       "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
-      "--disable-component-update", "--disable-sync", "--disable-quic",
+      "--disable-component-update", "--disable-sync", "--disable-quic", ...more,
     ],
   });
 }

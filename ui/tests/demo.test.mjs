@@ -121,7 +121,8 @@ describe("the demo", () => {
     await opened.page.goto(`${demo.chat}/embed/${demo.site}`);
     const wire = await opened.page.evaluate(async ([site, message]) => {
       const post = (path, body, headers) => fetch(`/api/v1/widget/${path}`, { method: "POST", headers: { "Content-Type": "application/json", ...headers }, body: JSON.stringify(body) });
-      const { token } = await (await post("sessions", { site })).json();
+      const { ticket } = await (await post("tickets", { site })).json();
+      const { token } = await (await post("sessions", { ticket })).json();
       const response = await post("messages", { message }, { Authorization: `Bearer ${token}`, Accept: "text/event-stream" });
       return { type: response.headers.get("content-type"), text: await response.text() };
     }, [demo.site, CANADA]);
@@ -175,9 +176,14 @@ describe("the demo", () => {
     await page.reload();
     await page.locator(".answer .sources").waitFor();
     assert.equal(await page.locator(".message").count(), 2);
-    await page.getByRole("button", { name: "Delete this conversation" }).click();
-    const [response] = await Promise.all([page.waitForResponse((one) => one.request().method() === "DELETE"), page.getByRole("button", { name: "Delete", exact: true }).click()]);
-    assert.equal(response.status(), 204);
+    await page.getByRole("button", { name: "Your privacy" }).click();
+    await page.getByRole("button", { name: "Erase this conversation" }).click();
+    const [response] = await Promise.all([page.waitForResponse((one) => one.request().method() === "DELETE"), page.getByRole("button", { name: "Erase", exact: true }).click()]);
+    assert.equal(response.status(), 200);
+    await page.getByRole("heading", { name: "Erased" }).waitFor();
+    const receipt = JSON.parse(await page.locator("#privacy textarea").inputValue());
+    assert.equal(receipt.messages, 2);
+    await page.getByRole("button", { name: "Done" }).click();
     await page.locator("#welcome").waitFor();
     assert.equal(await page.locator(".message").count(), 0);
     assertClean(opened.seen);

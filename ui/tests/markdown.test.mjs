@@ -5,7 +5,6 @@ import { test } from "node:test";
 
 import { allowedAddresses, citationAddress, liveAddress, sayAddress } from "../embed/links.js";
 import { parseMarkdown } from "../embed/markdown.js";
-import { sayWait } from "../embed/strings.js";
 import { clean, cleanLine, countCharacters } from "../embed/text.js";
 
 const inline = (text, options) => parseMarkdown(text, options)[0]?.children;
@@ -82,21 +81,34 @@ test("nesting and size have an end", () => {
   assert.ok(depth(parseMarkdown("> ".repeat(300) + "x")) < 10);
   const table = parseMarkdown(`${"|a".repeat(10)}|\n${"|-".repeat(10)}|\n${`${"|x".repeat(10)}|\n`.repeat(5_000)}`)[0];
   assert.ok(table.rows.length <= 120);
+  const links = parseMarkdown("[a](https://x.example/) ".repeat(10_000));
+  const count = (nodes) => nodes.reduce((sum, node) => sum + 1 + count(node.children ?? []), 0);
+  assert.ok(count(links) < 15_000);
 });
 
-test("control characters, tags and unbalanced overrides are removed; joiners stay", () => {
+test("what is over a cap is still there, as text", () => {
+  const said = (nodes) => nodes.map((node) => node.value ?? node.text ?? said(node.children ?? node.items?.flat() ?? [])).join("");
+  const rows = Array.from({ length: 200 }, (_, at) => `| r${at} | x |`).join("\n");
+  assert.match(said(parseMarkdown(`| a | b |\n|---|---|\n${rows}`).slice(1)), /r199/);
+  assert.equal(said(parseMarkdown("| a | b |\n|---|---|\n| 1 | 2 | 3 |")[0].rows[0].flat()), "12 | 3");
+  assert.match(said(parseMarkdown(`${"> ".repeat(300)}deep`)), /deep/);
+  assert.match(said(parseMarkdown(`${"x\n\n".repeat(2_000)}last`)), /last$/);
+  assert.match(said(parseMarkdown(`${"word ".repeat(20_000)}last`)), /last$/);
+});
+
+test("control characters, tags and directions are removed; joiners and emoji stay whole", () => {
   assert.equal(clean("a\u0007b\u{E0041}c\u0000\r\nd\u2028e"), "abc\nd\ne");
-  assert.equal(clean("\u{1F468}\u200D\u{1F469}\u200D\u{1F467} \u0645\u06CC\u200C\u062E"), "\u{1F468}\u200D\u{1F469}\u200D\u{1F467} \u0645\u06CC\u200C\u062E");
-  assert.equal(clean("a\u202Eb"), "ab");
-  assert.equal(clean("a\u202Eb\u202Cc"), "a\u202Eb\u202Cc");
-  assert.equal(clean("a\u202Eb\nc\u202Cd"), "ab\ncd");
-  assert.equal(clean("\u2066a\u202Eb\u2069c"), "\u2066ab\u2069c");
-  assert.equal(clean("x\u2069\u202C"), "x");
+  const kept = "\u{1F468}\u200D\u{1F469}\u200D\u{1F467} \u0645\u06CC\u200C\u062E \u{1F3F4}\u{E0067}\u{E0062}\u{E0073}\u{E0063}\u{E0074}\u{E007F} \u{1F44D}\u{1F3FD}";
+  assert.equal(clean(kept), kept);
+  assert.equal(clean("a\u202Egpj.exe\u202Cb"), "agpj.exeb");
+  assert.equal(clean("\u2066a\u202Bb\u2069c\u202D"), "abc");
   assert.equal(clean("\uD800a"), "\uFFFDa");
   assert.equal(clean("Z" + "\u0335".repeat(60)).length, 9);
+  assert.ok(clean("Z" + "\u0335\u200D".repeat(60)).length <= 9, "joiners between the marks do not help");
   assert.equal(clean({ toString: () => "x" }), "");
   assert.equal(cleanLine("  a\n b  ", 10), "a b");
   assert.equal(cleanLine("abcdef", 4), "abc…");
+  assert.equal(cleanLine("ab\u{1F468}\u200D\u{1F469}\u200D\u{1F467}cd", 6), "ab…", "an emoji is not cut through");
 });
 
 test("characters are counted as the server counts them", () => {
@@ -125,14 +137,9 @@ test("a citation's address points at its quote", () => {
   assert.equal(at("https://s.example/p#top", "up-to, date & more"), "https://s.example/p#top:~:text=up%2Dto%2C%20date%20%26%20more");
   assert.equal(at("https://s.example/p", "One two three four five six seven eight nine ten."), "https://s.example/p#:~:text=One%20two%20three%20four%20five,six%20seven%20eight%20nine%20ten.");
   assert.equal(at("https://s.example/p", "Canada | $14.50 | 6 to 9"), "https://s.example/p#:~:text=Canada,6%20to%209");
+  assert.equal(at("https://s.example/p", "one two three four five six seven eight nine"), "https://s.example/p#:~:text=one%20two%20three%20four%20five,six%20seven%20eight%20nine", "no word is in both");
+  assert.equal(at("https://s.example/p", "one two thr…"), "https://s.example/p#:~:text=one%20two", "a word that was cut is not looked for");
   assert.equal(at("https://s.example/p", ""), "https://s.example/p");
   assert.equal(at("javascript:alert(1)", "x"), null);
   assert.equal(sayAddress("https://s.example/a/b?c"), "s.example/a/b");
-});
-
-test("waiting times in words", () => {
-  assert.equal(sayWait(1), "1 second");
-  assert.equal(sayWait(45), "45 seconds");
-  assert.equal(sayWait(120), "about 2 minutes");
-  assert.equal(sayWait(7_200), "about 2 hours");
 });

@@ -30,6 +30,12 @@ function stream(text, citations, { wait = 4, size = 7 } = {}) {
   return { steps, text, citations };
 }
 
+// A long answer. Its last event carries no text, which would be over what one line of a stream may have.
+function bulk(piece, times) {
+  const steps = Array.from({ length: times }, () => ({ event: "delta", data: { text: piece } }));
+  return { steps: [...steps, { event: "delta", data: { text: "last word" } }, { event: "done", data: { message_id: "message_bulk", citations: [] } }] };
+}
+
 const RICH = `## Descaling a kettle
 
 Fill it **half full**, add two spoons of *citric acid* and bring it to the boil. [1]
@@ -105,5 +111,13 @@ const ANSWERS = {
       { id: 4, title: "Returns", url: `${mock.host}/page/returns`, quote: "Opened tea cannot be returned." },
     ]),
   long: (mock) => stream(Array.from({ length: 60 }, (_, at) => `Paragraph ${at + 1} with some words in it.`).join("\n\n"), shipping(mock), { size: 60 }),
+  links: (mock) => bulk(`[a](${mock.host}/page) `.repeat(200), 50),
+  megabyte: () => bulk("word **b** and more of it \u{1F375} ".repeat(520), 72),
+  // Waits in its middle and before its end, until the test says so.
+  gate: () => {
+    const answer = stream("", []);
+    answer.steps = [{ event: "delta", data: { text: "The first part" } }, { until: "middle" }, { event: "delta", data: { text: " and the second" } }, { until: "end" }];
+    return { ...answer, text: "The first part and the second" };
+  },
   nothing: () => stream("I could not find that on this site.", []),
 };

@@ -46,9 +46,24 @@ const STATES = {
     await askIn(page, "canada");
     await askIn(page, "cut it");
   },
-  confirm: async (page) => {
+  privacy: async (page) => {
     await askIn(page, "canada");
-    await page.locator("#delete").click();
+    await page.locator("#privacy-open").click();
+    await page.locator("#privacy h2").waitFor();
+  },
+  erase: async (page) => {
+    await STATES.privacy(page);
+    await page.getByRole("button", { name: "Erase this conversation" }).click();
+  },
+  receipt: async (page) => {
+    await STATES.erase(page);
+    await page.getByRole("button", { name: "Erase", exact: true }).click();
+    await page.getByRole("heading", { name: "Erased" }).waitFor();
+  },
+  error: async (page) => {
+    await page.locator("#question").fill("oops");
+    await page.locator("#question").press("Enter");
+    await page.locator("#notice").waitFor();
   },
   toolong: (page) => page.locator("#question").fill("How long is a piece of string? ".repeat(40)),
   hostile: (page) => askIn(page, "hostile"),

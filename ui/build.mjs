@@ -1,0 +1,104 @@
+// Makes ui/dist, the files that the server embeds and browsers load, from ui/embed, ui/loader and ui/preview.
+// Owns: bundling, minifying, and the cutting of strings.json into one file per language.
+// Never: writes anything that depends on the day, the machine or the order of a folder: the same sources give the same
+// bytes, which ./check compares. `node ui/build.mjs [FOLDER]` writes there (ui/dist unless told).
+
+import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+
+const UI = dirname(fileURLToPath(import.meta.url));
+const { build } = createRequire(join(UI, "tests/package.json"))("esbuild");
+const SOURCES = ["embed", "loader", "preview"];
+// What every browser that is still repaired understands.
+const TARGET = ["es2022", "chrome109", "firefox115", "safari16"];
+
+export async function buildAll(out = join(UI, "dist")) {
+  const files = new Map([
+    ...(await embedFiles()),
+    ["loader/widget.js", await script("loader/widget.js", "iife")],
+    ...(await previewFiles()),
+  ]);
+  for (const [name, body] of files) {
+    const path = join(out, name);
+    await mkdir(dirname(path), { recursive: true });
+    // By a rename, so that a server that reads the file meanwhile never sees a part of it.
+    await writeFile(`${path}.${process.pid}`, body);
+    await rename(`${path}.${process.pid}`, path);
+  }
+  for (const name of await readdir(out, { recursive: true })) {
+    const isOld = (await stat(join(out, name))).isFile() && !files.has(name.replaceAll("\\", "/"));
+    if (isOld) await rm(join(out, name), { force: true });
+  }
+}
+
+/** Builds only when a source is newer than what was built, for tests that run after an edit. */
+export async function buildIfOlder() {
+  const sources = await Promise.all([...SOURCES, "build.mjs"].map((name) => newest(join(UI, name))));
+  const built = await stat(join(UI, "dist/embed/app.js")).then((found) => found.mtimeMs, () => 0);
+  if (Math.max(...sources) > built) await buildAll();
+}
+
+async function embedFiles() {
+  const page = await read("embed/index.html");
+  const strings = JSON.parse(await read("embed/strings.json"));
+  return [
+    ["embed/app.js", await script("embed/app.js", "esm")],
+    ["embed/privacy.js", await script("embed/privacy.js", "esm")],
+    ["embed/embed.css", await sheet("embed/embed.css")],
+    ["embed/index.html", squeezed(page)],
+    ["embed/icon.svg", await read("embed/icon.svg")],
+    // English is inside app.js, and is cut as well so that every language has its file.
+    ...Object.entries(strings).map(([locale, table]) => [`embed/strings-${locale}.json`, JSON.stringify(table)]),
+  ];
+}
+
+async function previewFiles() {
+  const names = (await readdir(join(UI, "preview"))).sort();
+  return Promise.all(
+    names.map(async (name) => {
+      const path = `preview/${name}`;
+      if (name.endsWith(".css")) return [path, await sheet(path)];
+      if (name.endsWith(".js")) return [path, await script(path, "esm")];
+      return [path, await read(path)];
+    }),
+  );
+}
+
+const script = (path, format) => bundle(path, { format });
+const sheet = (path) => bundle(path, {});
+
+async function bundle(path, options) {
+  const { outputFiles } = await build({
+    entryPoints: [join(UI, path)],
+    bundle: true,
+    minify: true,
+    write: false,
+    // A part that is loaded when it is wanted.
+    external: ["/assets/*"],
+    target: TARGET,
+    charset: "utf8",
+    legalComments: "none",
+    sourcemap: false,
+    logLevel: "error",
+    ...options,
+  });
+  return outputFiles[0].text;
+}
+
+// The page without the indentation and the quotation marks that only its authors need.
+function squeezed(page) {
+  return page.replace(/^\s+/gm, "").replace(/="([\w-]+)"(?=[ >])/g, "=$1");
+}
+
+const read = (path) => readFile(join(UI, path), "utf8");
+
+async function newest(path) {
+  const found = await stat(path);
+  if (!found.isDirectory()) return found.mtimeMs;
+  const inside = await Promise.all((await readdir(path)).map((name) => newest(join(path, name))));
+  return Math.max(0, ...inside);
+}
+
+if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) await buildAll(process.argv[2]);
