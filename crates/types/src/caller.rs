@@ -36,6 +36,13 @@ pub enum Caller {
         /// The visitor's session.
         session: SessionId,
     },
+    /// A program of the owner with a secret key.
+    Key {
+        /// The tenant that the key belongs to.
+        owner: OwnerId,
+        /// The public part of the key, for the audit.
+        id: Box<str>,
+    },
     /// A person at this machine's command line.
     Operator,
     /// A background job working for one owner.
@@ -43,6 +50,33 @@ pub enum Caller {
         /// The tenant it works for.
         owner: OwnerId,
     },
+}
+
+/// What an issued secret key may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum KeyScope {
+    /// Read and change the owner's sites.
+    Manage,
+}
+
+impl KeyScope {
+    /// The word in the store and on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Manage => "manage",
+        }
+    }
+}
+
+impl FromStr for KeyScope {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "manage" => Ok(Self::Manage),
+            _ => Err("expected manage"),
+        }
+    }
 }
 
 /// Which environment an installation, or a key, is made for. `Production` forbids unsafe settings.

@@ -10,7 +10,7 @@ mod event;
 mod id;
 mod secret;
 
-pub use caller::{Caller, Environment, Scope};
+pub use caller::{Caller, Environment, KeyScope, Scope};
 pub use clock::{Clock, DAY, Entropy, HOUR, MINUTE, SECOND, SystemClock, Timestamp};
 pub use error::{BoxedSource, Error, Kind, Result};
 pub use event::{Event, EventName, Outcome, Severity};
