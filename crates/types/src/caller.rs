@@ -36,13 +36,6 @@ pub enum Caller {
         /// The visitor's session.
         session: SessionId,
     },
-    /// A program of the owner with a secret key.
-    Key {
-        /// The tenant that the key belongs to.
-        owner: OwnerId,
-        /// The public part of the key, for the audit.
-        id: Box<str>,
-    },
     /// A person at this machine's command line.
     Operator,
     /// A background job working for one owner.

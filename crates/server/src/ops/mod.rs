@@ -19,6 +19,7 @@ pub mod issued_keys;
 pub mod look;
 pub mod lookup;
 pub mod origins;
+pub mod page_check;
 pub mod page_context;
 pub mod prompts;
 pub mod receipts;

@@ -352,7 +352,7 @@ pub fn parse_origin(text: &str, environment: Environment) -> Result<String> {
 }
 
 /// The URL's origin, and its twin with or without `www.`.
-fn twin_origins(url: &Url) -> Vec<String> {
+pub(crate) fn twin_origins(url: &Url) -> Vec<String> {
     let mut found: Vec<String> = origins::of_url(url).into_iter().collect();
     if let Some(url::Host::Domain(host)) = url.host()
         && host.contains('.')
