@@ -129,6 +129,10 @@ async fn every_fault_of_an_identity_is_refused_alike() {
         ("no algorithm", format!("{}.{}.", URL_SAFE_NO_PAD.encode(r#"{"alg":"none"}"#), URL_SAFE_NO_PAD.encode(&text))),
         ("no algorithm, signed", crafted(&secret, r#"{"alg":"none"}"#, &text)),
         ("another algorithm", crafted(&secret, r#"{"alg":"HS512","typ":"JWT"}"#, &text)),
+        ("another algorithm, rightly signed", {
+            let key = EncodingKey::from_secret(secret.as_bytes());
+            jsonwebtoken::encode(&Header::new(Algorithm::HS512), &good, &key).unwrap()
+        }),
         ("an algorithm of public keys", crafted(&secret, r#"{"alg":"RS256","typ":"JWT"}"#, &text)),
         ("the algorithm twice", crafted(&secret, r#"{"alg":"HS256","alg":"HS256"}"#, &text)),
         ("a key in the header", crafted(&secret, r#"{"alg":"HS256","jwk":{"kty":"oct","k":"AA"}}"#, &text)),
