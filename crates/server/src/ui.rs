@@ -38,7 +38,7 @@ const CHECKED: HeaderValue = HeaderValue::from_static("no-cache");
 const FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 
 #[derive(Embed)]
-#[folder = "../../ui/embed"]
+#[folder = "../../ui/dist/embed"]
 struct EmbedFiles;
 
 #[derive(Embed)]
@@ -46,11 +46,11 @@ struct EmbedFiles;
 struct DocsFiles;
 
 #[derive(Embed)]
-#[folder = "../../ui/loader"]
+#[folder = "../../ui/dist/loader"]
 struct LoaderFiles;
 
 #[derive(Embed)]
-#[folder = "preview"]
+#[folder = "../../ui/dist/preview"]
 struct PreviewFiles;
 
 /// A file in memory with what its response says of it.
