@@ -7,7 +7,7 @@ use crate::error::ApiResult;
 use crate::json::Json;
 use crate::ops::issued_keys::Holder;
 use crate::ops::refusals;
-use crate::ops::sites::{self, SiteChange};
+use crate::ops::site_changes::{self, SiteChange};
 use crate::path::Path;
 use axum::Extension;
 use axum::extract::State;
@@ -70,7 +70,7 @@ pub async fn create_origin(
     Json(body): Json<CreateOrigin>,
 ) -> ApiResult<axum::Json<OriginList>> {
     let change = SiteChange { add_origins: vec![body.origin], ..SiteChange::default() };
-    let row = sites::change(&app, &Scope::of(holder.owner), id, change).await?;
+    let row = site_changes::change(&app, &Scope::of(holder.owner), id, change).await?;
     app.event(EventName::ConfigurationChanged, Severity::Info, Outcome::Success)
         .of(&client)
         .site(id)

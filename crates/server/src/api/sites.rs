@@ -5,8 +5,8 @@ use crate::client::Client;
 use crate::error::ApiResult;
 use crate::json::Json;
 use crate::ops::issued_keys::Holder;
+use crate::ops::site_changes::{self, SiteChange};
 use crate::ops::site_settings::{Settings, SettingsChange};
-use crate::ops::sites::{self, SiteChange};
 use crate::path::Path;
 use axum::Extension;
 use axum::extract::State;
@@ -126,7 +126,7 @@ pub async fn update_site(
         settings: body.settings,
         ..SiteChange::default()
     };
-    let row = sites::change(&app, &Scope::of(holder.owner), id, change).await?;
+    let row = site_changes::change(&app, &Scope::of(holder.owner), id, change).await?;
     app.event(EventName::ConfigurationChanged, Severity::Info, Outcome::Success)
         .of(&client)
         .site(id)

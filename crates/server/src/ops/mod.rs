@@ -29,6 +29,7 @@ pub mod sanitize;
 pub mod sessions;
 pub mod signing;
 pub mod single;
+pub mod site_changes;
 pub mod site_settings;
 pub mod sites;
 pub mod tickets;
