@@ -9,7 +9,10 @@ use crate::client::{Egress, request_uri};
 use crate::error::{FetchError, FetchFailure};
 use crate::guard::{Reach, check_url};
 use bytes::Bytes;
-use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, ETAG, HeaderName, LAST_MODIFIED, LOCATION, USER_AGENT};
+use http::header::{
+    ACCEPT, ACCEPT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderName, LAST_MODIFIED, LOCATION,
+    USER_AGENT,
+};
 use http::{HeaderMap, HeaderValue, Request, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -70,6 +73,8 @@ pub struct Fetched {
     pub last_modified: Option<String>,
     /// All X-Robots-Tag fields, joined with commas.
     pub x_robots_tag: Option<String>,
+    /// All Content-Security-Policy fields, joined with commas.
+    pub content_security_policy: Option<String>,
     /// The Location of a 3xx answer that is no redirect to follow, or of a 201.
     pub location: Option<String>,
     /// The body, decompressed.
@@ -171,6 +176,7 @@ async fn read(
         etag: text(&head.headers, &ETAG),
         last_modified: text(&head.headers, &LAST_MODIFIED),
         x_robots_tag: text(&head.headers, &X_ROBOTS_TAG),
+        content_security_policy: text(&head.headers, &CONTENT_SECURITY_POLICY),
         location: text(&head.headers, &LOCATION),
         body,
         redirects,

@@ -13,6 +13,7 @@ use crate::ops::budgets::{Budgets, Caps};
 use crate::ops::data_keys::DataKeys;
 use crate::ops::indexes::Indexes;
 use crate::ops::origins::Origins;
+use crate::ops::refusals::Refusals;
 use crate::ops::sessions::Sessions;
 use crate::ops::sites::Sites;
 use crate::ops::tokens::Tokens;
@@ -92,6 +93,8 @@ pub struct Parts {
     pub indexes: Indexes,
     /// Allowed origins.
     pub origins: Origins,
+    /// Refused origins, counted.
+    pub refusals: Refusals,
     /// Our own host names.
     pub names: Names,
     /// The way out.
@@ -213,6 +216,7 @@ impl App {
             verified: VerifiedTokens::default(),
             indexes: Indexes::default(),
             origins: Origins::new(&config.public_url.origin().ascii_serialization(), &more_origins(&config)),
+            refusals: Refusals::default(),
             names: names(&config),
             crawl_reach: sample.map_or(Reach::Public, Reach::Exact),
             provider_places: Arc::new(Semaphore::new(config.budgets.concurrent_calls)),
@@ -267,6 +271,9 @@ impl App {
         self.halt.cancel();
         if let Err(error) = self.budgets.give_back(i64::MAX).await {
             tracing::warn!(source = error.source_line(), "open slices of the budget stay taken until the day ends");
+        }
+        if let Err(error) = crate::ops::refusals::flush(self).await {
+            tracing::warn!(source = error.source_line(), "the last refused origins are not in the owners' lists");
         }
         let _ = self.store.remove_node(self.node).await;
         self.event(EventName::ServerLifecycle, Severity::Info, Outcome::Success).detail("stopped").emit();

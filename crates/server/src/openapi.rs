@@ -20,33 +20,48 @@ use utoipa::OpenApi;
         crate::api::documents::get_openapi,
         crate::ui::get_docs,
         crate::ui::get_loader,
+        crate::ui::get_pinned_loader,
+        crate::ui::get_preview,
         crate::ui::get_asset,
         crate::ui::get_embed,
+        crate::api::widget_tickets::create_ticket,
         crate::api::widget_sessions::create_session,
         crate::api::widget_sessions::get_session,
         crate::api::widget_sessions::delete_session,
+        crate::api::widget_export::get_export,
+        crate::api::widget_identity::create_identity,
         crate::api::widget_messages::create_message,
         crate::api::widget_feedback::create_feedback,
+        crate::api::sites::list_sites,
+        crate::api::sites::get_site,
+        crate::api::sites::update_site,
+        crate::api::site_origins::create_origin,
+        crate::api::site_origins::list_refused,
     ),
     components(schemas(ErrorBody, ErrorDetail)),
-    modifiers(&VisitorToken),
+    modifiers(&Credentials),
     tags(
         (name = "widget", description = "What a visitor's chat speaks."),
+        (name = "sites", description = "What an owner's program does, with a secret key."),
         (name = "pages", description = "Pages and files of the chat itself."),
         (name = "health", description = "Probes.")
     )
 )]
 struct Document;
 
-struct VisitorToken;
+struct Credentials;
 
-impl utoipa::Modify for VisitorToken {
+impl utoipa::Modify for Credentials {
     fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
         use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
         let mut bearer = Http::new(HttpAuthScheme::Bearer);
         bearer.description = Some("The token that POST /api/v1/widget/sessions returned.".to_owned());
         let components = openapi.components.get_or_insert_default();
         components.add_security_scheme("visitor", SecurityScheme::Http(bearer));
+        let mut bearer = Http::new(HttpAuthScheme::Bearer);
+        bearer.description =
+            Some("A secret key (`chatward key create --scope manage`). Never from a browser.".to_owned());
+        components.add_security_scheme("key", SecurityScheme::Http(bearer));
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! A row without a policy does not compile. `Public` is the rare word; grep for it. The OpenAPI document
 //! must name exactly these rows (a test compares them), and the policy test walks this table as nobody,
-//! as a stranger and as a visitor. Nothing here decides anything: `middleware::guard` reads the row.
+//! as a stranger, as a visitor and with keys. Nothing here decides anything: `middleware::guard` reads the row.
 
 use crate::app::App;
 use crate::{api, middleware, ui};
@@ -11,7 +11,11 @@ use axum::extract::State;
 use axum::handler::Handler;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter, on};
+use chatward_types::KeyScope;
 use http::{Method, StatusCode};
+
+/// The one route whose refusal every page may read: it tells a page's owner what to do. Preflights ask for it by name.
+pub const TICKETS: &str = "/api/v1/widget/tickets";
 
 /// Who may call a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +24,11 @@ pub enum Policy {
     Public,
     /// Anybody whose browser shows an origin of the site that the request names; checked against that site by ops.
     SiteOrigin,
+    /// Any page whose browser names it. Whether it is one of the site's, ops says; the refusal, which is constant, can be
+    /// read by the page that gets it.
+    NamedOrigin,
+    /// A program with a secret key of an owner that may do this. Never a browser.
+    Key(KeyScope),
     /// A visitor with a token of ours, from the origin that the token was minted for.
     Visitor,
 }
@@ -85,9 +94,11 @@ impl std::fmt::Debug for Route {
 
 /// Every route of the public listener.
 pub fn table() -> Vec<Route> {
-    use Policy::{Public, SiteOrigin, Visitor};
+    use Policy::{Key, NamedOrigin, Public, SiteOrigin, Visitor};
+    const MANAGE: Policy = Key(KeyScope::Manage);
     const GET: &Method = &Method::GET;
     const POST: &Method = &Method::POST;
+    const PATCH: &Method = &Method::PATCH;
     const DELETE: &Method = &Method::DELETE;
     let mut table = Table::default();
     let t = &mut table;
@@ -97,14 +108,25 @@ pub fn table() -> Vec<Route> {
     t.row(GET, "/openapi.json", Public, Limit::Files, Class::Asset, api::documents::get_openapi);
     t.row(GET, "/docs", Public, Limit::Files, Class::Page, ui::get_docs);
     t.row(GET, "/widget.js", Public, Limit::Files, Class::Loader, ui::get_loader);
+    t.row(GET, "/widget/{digest}/widget.js", Public, Limit::Files, Class::Loader, ui::get_pinned_loader);
+    t.row(GET, "/preview/{site}", Public, Limit::Files, Class::Page, ui::get_preview);
     t.row(GET, "/assets/{folder}/{file}", Public, Limit::Files, Class::Asset, ui::get_asset);
     t.row(GET, "/embed/{site}", Public, Limit::Files, Class::Frame, ui::get_embed);
 
+    t.row(POST, TICKETS, NamedOrigin, Limit::Chat, Class::Api, api::widget_tickets::create_ticket);
     t.row(POST, "/api/v1/widget/sessions", SiteOrigin, Limit::Chat, Class::Api, api::widget_sessions::create_session);
     t.row(GET, "/api/v1/widget/session", Visitor, Limit::Chat, Class::Api, api::widget_sessions::get_session);
     t.row(DELETE, "/api/v1/widget/session", Visitor, Limit::Chat, Class::Api, api::widget_sessions::delete_session);
+    t.row(GET, "/api/v1/widget/session/export", Visitor, Limit::Chat, Class::Api, api::widget_export::get_export);
+    t.row(POST, "/api/v1/widget/identity", Visitor, Limit::Chat, Class::Api, api::widget_identity::create_identity);
     t.row(POST, "/api/v1/widget/messages", Visitor, Limit::Chat, Class::Api, api::widget_messages::create_message);
     t.row(POST, "/api/v1/widget/feedback", Visitor, Limit::Chat, Class::Api, api::widget_feedback::create_feedback);
+
+    t.row(GET, "/api/v1/sites", MANAGE, Limit::Api, Class::Api, api::sites::list_sites);
+    t.row(GET, "/api/v1/sites/{id}", MANAGE, Limit::Api, Class::Api, api::sites::get_site);
+    t.row(PATCH, "/api/v1/sites/{id}", MANAGE, Limit::Api, Class::Api, api::sites::update_site);
+    t.row(POST, "/api/v1/sites/{id}/origins", MANAGE, Limit::Api, Class::Api, api::site_origins::create_origin);
+    t.row(GET, "/api/v1/sites/{id}/refused-origins", MANAGE, Limit::Api, Class::Api, api::site_origins::list_refused);
 
     table.routes
 }

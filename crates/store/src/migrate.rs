@@ -30,14 +30,24 @@ struct Migration {
     text: Statement,
 }
 
-const MIGRATIONS: &[Migration] = &[Migration {
-    version: 1,
-    name: "0001_initial",
-    text: Statement::pair(
-        include_str!("../migrations/sqlite/0001_initial.sql"),
-        include_str!("../migrations/postgres/0001_initial.sql"),
-    ),
-}];
+const MIGRATIONS: &[Migration] = &[
+    Migration {
+        version: 1,
+        name: "0001_initial",
+        text: Statement::pair(
+            include_str!("../migrations/sqlite/0001_initial.sql"),
+            include_str!("../migrations/postgres/0001_initial.sql"),
+        ),
+    },
+    Migration {
+        version: 2,
+        name: "0002_widget",
+        text: Statement::pair(
+            include_str!("../migrations/sqlite/0002_widget.sql"),
+            include_str!("../migrations/postgres/0002_widget.sql"),
+        ),
+    },
+];
 
 const CREATE_TABLE: Statement = Statement::both(
     "CREATE TABLE IF NOT EXISTS schema_migrations (

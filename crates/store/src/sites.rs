@@ -53,6 +53,7 @@ const REMOVE_SESSIONS: Statement = Statement::both("DELETE FROM sessions WHERE o
 const REMOVE_CONVERSATIONS: Statement =
     Statement::both("DELETE FROM conversations WHERE owner_id = $1 AND site_id = $2");
 const REMOVE_USAGE: Statement = Statement::both("DELETE FROM usage WHERE owner_id = $1 AND site_id = $2");
+const REMOVE_REFUSED: Statement = Statement::both("DELETE FROM refused_origins WHERE owner_id = $1 AND site_id = $2");
 const REMOVE_DIRECTORY: Statement = Statement::both("DELETE FROM site_directory WHERE owner_id = $1 AND site_id = $2");
 const REMOVE_SITE: Statement = Statement::both("DELETE FROM sites WHERE owner_id = $1 AND id = $2");
 
@@ -220,6 +221,7 @@ impl Store {
         execute!(tx, REMOVE_SESSIONS, owner, &id)?;
         execute!(tx, REMOVE_CONVERSATIONS, owner, &id)?;
         execute!(tx, REMOVE_USAGE, owner, &id)?;
+        execute!(tx, REMOVE_REFUSED, owner, &id)?;
         execute!(tx, REMOVE_DIRECTORY, owner, &id)?;
         let removed = execute!(tx, REMOVE_SITE, owner, &id)?;
         if removed == 0 {

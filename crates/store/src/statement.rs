@@ -6,7 +6,7 @@
 //! takes a missing value as NULL. Never builds a text at run time, never opens a transaction.
 
 use chatward_types::{
-    ConversationId, FeedbackId, JobId, MessageId, NodeId, OwnerId, PageId, SessionId, SiteId, UsageId,
+    ConversationId, FeedbackId, JobId, KeyScope, MessageId, NodeId, OwnerId, PageId, SessionId, SiteId, UsageId,
 };
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Decode, Encode, Postgres, Row, Sqlite, Type, postgres::PgRow};
@@ -102,6 +102,7 @@ bind_as! {
     &[u8] => Vec<u8>: |value| value.to_vec();
     Option<&[u8]> => Option<Vec<u8>>: |value| value.map(<[u8]>::to_vec);
     &SessionId => String: |value| value.as_str().to_owned();
+    KeyScope => String: |value| value.as_str().to_owned();
 }
 
 macro_rules! stored_as {
@@ -124,6 +125,7 @@ stored_as! {
     Vec<u8> => Vec<u8>: |value| Ok(value);
     Option<Vec<u8>> => Option<Vec<u8>>: |value| Ok(value);
     SessionId => String: |value| Ok(SessionId::from_verified(value));
+    KeyScope => String: |value| Ok(value.parse()?);
     Vec<String> => String: |value| Ok(serde_json::from_str(&value)?);
 }
 

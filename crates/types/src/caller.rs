@@ -45,6 +45,33 @@ pub enum Caller {
     },
 }
 
+/// What an issued secret key may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum KeyScope {
+    /// Read and change the owner's sites.
+    Manage,
+}
+
+impl KeyScope {
+    /// The word in the store and on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Manage => "manage",
+        }
+    }
+}
+
+impl FromStr for KeyScope {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "manage" => Ok(Self::Manage),
+            _ => Err("expected manage"),
+        }
+    }
+}
+
 /// Which environment an installation, or a key, is made for. `Production` forbids unsafe settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -22,6 +22,16 @@ pub enum EventName {
     CorsBlocked,
     /// A session id or visitor token that is malformed, forged or unknown.
     InvalidSessionId,
+    /// A ticket that is forged, spent or run out.
+    TicketRefused,
+    /// A visitor's identity that the site's owner did not sign.
+    IdentityRefused,
+    /// A visitor took what is stored of them.
+    SessionExported,
+    /// A secret key came from a browser, where it must never be.
+    SecretKeyExposed,
+    /// An issued key was made or revoked.
+    IssuedKeyChanged,
     /// A message was answered.
     ChatMessageProcessed,
     /// A message could not be answered as it should.
@@ -54,6 +64,11 @@ impl EventName {
             Self::RateLimitExceeded => "RATE_LIMIT_EXCEEDED",
             Self::CorsBlocked => "CORS_BLOCKED",
             Self::InvalidSessionId => "INVALID_SESSION_ID",
+            Self::TicketRefused => "TICKET_REFUSED",
+            Self::IdentityRefused => "IDENTITY_REFUSED",
+            Self::SessionExported => "SESSION_EXPORTED",
+            Self::SecretKeyExposed => "SECRET_KEY_EXPOSED",
+            Self::IssuedKeyChanged => "ISSUED_KEY_CHANGED",
             Self::ChatMessageProcessed => "CHAT_MESSAGE_PROCESSED",
             Self::ChatError => "CHAT_ERROR",
             Self::HostRefused => "HOST_REFUSED",

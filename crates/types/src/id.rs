@@ -142,6 +142,8 @@ named! {
     Job JobId "job";
     /// A running server.
     Node NodeId "node";
+    /// A signed word that something was erased or handed out.
+    Receipt ReceiptId "rcp";
     /// One HTTP request, in the log and in the error body.
     Request RequestId "req";
 }

@@ -1,7 +1,7 @@
 //! Everything that keeps a secret secret, small enough to audit alone.
 //!
 //! Owns: the system's entropy, the master key (from a file or the environment), envelope encryption of rows and of
-//! the installation's own secrets, session ids that cannot be forged, the format of publishable keys, and hashing.
+//! the installation's own secrets, session ids that cannot be forged, the formats of issued keys, and hashing.
 //! Never does: network, SQL, async, or reading the environment; it returns no secret except inside a
 //! [`chatward_types::Secret`], and no error of it repeats what it was given.
 
@@ -9,10 +9,12 @@ mod base62;
 mod entropy;
 mod envelope;
 mod hashing;
+mod key_check;
 mod master_key;
 mod master_key_file;
 mod publishable_key;
 mod sealing;
+mod secret_key;
 mod session_ids;
 
 pub use base62::{base62_decode, base62_encode};
@@ -22,4 +24,5 @@ pub use hashing::{derive, digest, equal_constant_time, hmac_sha256};
 pub use master_key::{LocalMasterKey, MasterKey};
 pub use master_key_file::FileMasterKey;
 pub use publishable_key::{KeyShapeError, PublishableKey};
+pub use secret_key::SecretKey;
 pub use session_ids::SessionIds;

@@ -4,7 +4,8 @@
 //! unknown one without a look-up, and a scanner recognise a key. Every change of one character, and every exchange
 //! of two neighbours, changes it for certain. Never a secret: the key names a site and gives no right but its chat.
 
-use crate::base62::{LONG, SHORT, base62_encode, is_base62, push_short};
+use crate::base62::{LONG, SHORT, base62_encode, is_base62};
+use crate::key_check::{environment_of, has_check, push_check};
 use chatward_types::{Entropy, Environment, Result};
 use std::fmt;
 use std::str::FromStr;
@@ -49,8 +50,7 @@ impl PublishableKey {
         text.push_str(environment.key_word());
         text.push('_');
         text.push_str(&base62_encode(random));
-        let check = crc32(text.as_bytes());
-        push_short(&mut text, check);
+        push_check(&mut text);
         Ok(Self { text: text.into_boxed_str(), environment })
     }
 
@@ -67,20 +67,14 @@ impl PublishableKey {
             });
         };
         let (word, body) = rest.split_once('_').ok_or(KeyShapeError::UnknownEnvironment)?;
-        let environment = [Environment::Development, Environment::Staging, Environment::Production]
-            .into_iter()
-            .find(|environment| environment.key_word() == word)
-            .ok_or(KeyShapeError::UnknownEnvironment)?;
+        let environment = environment_of(word).ok_or(KeyShapeError::UnknownEnvironment)?;
         if body.len() != LONG + SHORT {
             return Err(KeyShapeError::WrongLength);
         }
         if !is_base62(body) {
             return Err(KeyShapeError::WrongCharacter);
         }
-        let (covered, check) = text.split_at(text.len() - SHORT);
-        let mut expected = String::with_capacity(SHORT);
-        push_short(&mut expected, crc32(covered.as_bytes()));
-        if expected != check {
+        if !has_check(text) {
             return Err(KeyShapeError::WrongCheck);
         }
         Ok(Self { text: text.into(), environment })
@@ -138,17 +132,6 @@ impl fmt::Display for KeyShapeError {
 
 impl std::error::Error for KeyShapeError {}
 
-/// CRC-32 as in Ethernet and zip (reflected, polynomial 0xEDB88320).
-fn crc32(bytes: &[u8]) -> u32 {
-    !bytes.iter().fold(u32::MAX, |mut state, byte| {
-        state ^= u32::from(*byte);
-        for _ in 0..8 {
-            state = (state >> 1) ^ (0xEDB8_8320 & (state & 1).wrapping_neg());
-        }
-        state
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -156,11 +139,6 @@ mod tests {
     use proptest::prelude::*;
 
     const ENVIRONMENTS: [Environment; 3] = [Environment::Development, Environment::Staging, Environment::Production];
-
-    #[test]
-    fn the_check_is_the_published_crc() {
-        assert_eq!(crc32(b"123456789"), 0xCBF4_3926);
-    }
 
     #[test]
     fn a_generated_key_parses_to_itself() {

@@ -5,12 +5,15 @@
 //! for a blocking thread; a deadline ends it early.
 
 mod boilerplate;
+mod embedded;
 mod encoding;
 mod guard;
 mod page;
-pub(crate) use page::says;
 mod table;
 mod walk;
+
+pub use embedded::{Embedded, Script, inspect};
+pub(crate) use page::says;
 
 use crate::crawl::SkipReason;
 use crate::language::Language;
@@ -97,6 +100,12 @@ pub fn extract_until(
     url: &Url,
     deadline: Instant,
 ) -> Result<Extracted, SkipReason> {
+    let document = open(html, content_type, deadline)?;
+    page::read(&document, url, deadline)
+}
+
+/// Decodes, guards and parses.
+fn open(html: &[u8], content_type: Option<&str>, deadline: Instant) -> Result<Document, SkipReason> {
     if html.len() > MAX_HTML_BYTES {
         return Err(SkipReason::TooLarge);
     }
@@ -106,9 +115,7 @@ pub fn extract_until(
     if Instant::now() > deadline {
         return Err(SkipReason::TooSlow);
     }
-    let document = parse(&text, deadline)?;
-    drop(text);
-    page::read(&document, url, deadline)
+    parse(&text, deadline)
 }
 
 /// Parses piece by piece, so that markup which the guard misjudged still ends at the deadline.

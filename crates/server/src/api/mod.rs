@@ -5,6 +5,11 @@
 
 pub mod documents;
 pub mod health;
+pub mod site_origins;
+pub mod sites;
+pub mod widget_export;
 pub mod widget_feedback;
+pub mod widget_identity;
 pub mod widget_messages;
 pub mod widget_sessions;
+pub mod widget_tickets;

@@ -7,8 +7,9 @@ use crate::json::Json;
 use crate::limits::LoadGuard;
 use crate::middleware::guard::refuse_session;
 use crate::ops::answers::Progress;
-use crate::ops::chat;
+use crate::ops::chat::{self, Asked};
 use crate::ops::lookup::Citation;
+use crate::ops::page_context::PageContext;
 use crate::ops::tokens::Visitor;
 use crate::ops::{sessions, sites};
 use axum::Extension;
@@ -37,6 +38,11 @@ pub struct CreateMessage {
     /// The question; at most 1000 Unicode scalar values by default.
     #[schema(example = "What does shipping to Canada cost?")]
     pub message: String,
+    /// What the page says beside it: at most 8 texts of 200 characters by names of `[a-z_]`. Material for the model,
+    /// quoted; it is not stored.
+    #[serde(default)]
+    #[schema(value_type = Option<std::collections::HashMap<String, String>>)]
+    pub context: PageContext,
 }
 
 /// A complete answer. In a stream it is the data of the last event, `done`.
@@ -80,7 +86,7 @@ pub async fn create_message(
     // They share the connection's buffer, which they would hold for as long as the answer takes.
     drop(headers);
     let delivery = if streamed { Delivery::Streamed } else { Delivery::Whole };
-    let begun = begin(&app, &visitor, &client, &body.message, delivery).await;
+    let begun = begin(&app, &visitor, &client, body, delivery).await;
     // Refusals are the visitor's matter; what fails on our side before the answer begins is told like what fails in it.
     if let Err(error) = &begun
         && matches!(error.kind(), Kind::Internal | Kind::Unavailable)
@@ -101,16 +107,16 @@ async fn begin(
     app: &App,
     visitor: &Visitor,
     client: &Client,
-    message: &str,
+    body: CreateMessage,
     delivery: Delivery,
 ) -> Result<Receiver<Progress>, Error> {
-    let question = chat::clean(app, message)?;
+    let asked = Asked { question: chat::clean(app, &body.message)?, context: body.context };
     let live = sessions::find(app, visitor, client).await?;
     let site = sites::by_id(app, &Scope::of(visitor.owner), visitor.site).await?;
     let (Some(live), Some(site)) = (live, site) else {
         return Err(refuse_session(app, client));
     };
-    chat::ask(app, site, live, question, delivery, client.clone()).await
+    chat::ask(app, site, live, asked, delivery, client.clone()).await
 }
 
 fn wants_stream(headers: &HeaderMap) -> bool {

@@ -2,31 +2,41 @@
 
 use crate::app::App;
 use crate::client::Client;
-use crate::error::{ApiError, ApiResult};
+use crate::error::ApiResult;
 use crate::json::Json;
 use crate::middleware::cors::{self, Origin};
 use crate::middleware::guard::{FromOrigin, refuse_session};
-use crate::ops::chat;
+use crate::ops::admission::{self, Admitted};
+use crate::ops::look::{self, Look};
 use crate::ops::lookup::Citation;
-use crate::ops::sites::Site;
+use crate::ops::receipts::{self, Receipt};
 use crate::ops::tokens::Visitor;
-use crate::ops::{data_keys, sessions, sites};
+use crate::ops::{chat, data_keys, refusals, resumes, sessions, sites};
 use axum::Extension;
 use axum::extract::State;
-use chatward_store::Role;
-use chatward_types::{Error, EventName, Kind, MessageId, Outcome, SECOND, Scope, Severity};
+use chatward_types::{Error, MessageId, SECOND, Scope};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use utoipa::ToSchema;
 
-/// Which site's chat to open.
+/// Which site's chat to open: `site` from a page of the site, or `ticket` from our own frame.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CreateSession {
     /// The site's publishable key.
+    #[serde(default)]
     #[schema(example = "cw_pk_live_…")]
-    pub site: String,
+    pub site: Option<String>,
+    /// A ticket of the page that holds the frame. It is spent, whatever follows.
+    #[serde(default)]
+    pub ticket: Option<String>,
+    /// With a ticket: what an earlier session gave, to go on with it.
+    #[serde(default)]
+    pub resume: Option<String>,
+    /// With a ticket: who the visitor is, as in `POST /api/v1/widget/identity`.
+    #[serde(default)]
+    pub identity: Option<String>,
 }
 
 /// A session of a visitor.
@@ -38,28 +48,14 @@ pub struct SessionCreated {
     pub token: String,
     /// When the token ends, in seconds since 1970 (UTC).
     pub expires_at: i64,
+    /// The origin of the page that the session is bound to. A frame talks to this origin alone.
+    pub origin: String,
+    /// What brings the visitor back to this session, beside a fresh ticket; at most 1 KB and worth nothing alone.
+    pub resume: String,
+    /// Whether it is a session from before.
+    pub resumed: bool,
     /// How the chat presents itself.
     pub look: Look,
-}
-
-/// How the chat presents itself; set by the site's owner.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct Look {
-    /// The heading.
-    pub title: String,
-    /// What the chat says first.
-    pub greeting: String,
-    /// Questions to offer before the first message.
-    pub starters: Vec<String>,
-    /// The site's language as a BCP 47 tag.
-    pub language: String,
-    /// What to tell a visitor whose question the site does not answer.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub contact: Option<String>,
-    /// Origins to which links in answers may be live; all others are shown as text.
-    pub link_origins: Vec<String>,
-    /// The most characters (Unicode scalar values) that a message may have.
-    pub max_characters: usize,
 }
 
 /// The state of a session.
@@ -71,6 +67,8 @@ pub struct SessionState {
     pub token: String,
     /// When the fresh token ends, in seconds since 1970 (UTC).
     pub expires_at: i64,
+    /// A fresh resume.
+    pub resume: String,
     /// How the chat presents itself.
     pub look: Look,
     /// The conversation, oldest first.
@@ -91,16 +89,27 @@ pub struct MessageView {
     pub citations: Vec<Citation>,
     /// When it was stored, in seconds since 1970 (UTC).
     pub created_at: i64,
+    /// `complete`, or `interrupted` where the answer broke off.
+    pub state: &'static str,
 }
 
-/// Begins a session. The `Origin` of the page must be one of the site's, or ours.
+/// What is left of a session that was erased.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SessionErased {
+    /// Our signed word.
+    pub receipt: Receipt,
+}
+
+/// Begins a session, or goes on with one. With `site`, the `Origin` of the page must be one of the site's, or ours; with
+/// `ticket` it must be ours.
 #[utoipa::path(post, path = "/api/v1/widget/sessions", tag = "widget", request_body = CreateSession,
     responses(
         (status = 201, description = "The session stands.", body = SessionCreated),
         (status = 400, description = "Not JSON.", body = crate::error::ErrorBody),
+        (status = 401, description = "The ticket is forged, spent or run out.", body = crate::error::ErrorBody),
         (status = 403, description = "The page's origin is not allowed.", body = crate::error::ErrorBody),
-        (status = 404, description = "No such site.", body = crate::error::ErrorBody),
-        (status = 422, description = "A field is missing, unknown or wrong.", body = crate::error::ErrorBody),
+        (status = 404, description = "No such site, or a key of another environment.", body = crate::error::ErrorBody),
+        (status = 422, description = "A field is missing, unknown or wrong, or the identity does not hold.", body = crate::error::ErrorBody),
         (status = 429, description = "Too many requests from this address.", body = crate::error::ErrorBody)))]
 pub async fn create_session(
     State(app): State<App>,
@@ -108,24 +117,49 @@ pub async fn create_session(
     Extension(FromOrigin(origin)): Extension<FromOrigin>,
     Json(body): Json<CreateSession>,
 ) -> ApiResult<(StatusCode, axum::Json<SessionCreated>)> {
-    let Some(site) = sites::by_key(&app, &body.site, &client).await? else {
-        return Err(no_such_site());
+    let admitted = match (body.site, body.ticket, body.resume, body.identity) {
+        (Some(site), None, None, None) => by_site(&app, &client, &origin, &site).await?,
+        (None, Some(ticket), resume, identity) => {
+            // A page that holds a ticket is not our frame: what it would begin could be read by its scripts.
+            if !matches!(&origin, Origin::Named(origin) if app.origins.is_ours(origin)) {
+                return Err(cors::refuse(&app, &client).into());
+            }
+            admission::by_ticket(&app, &ticket, resume.as_deref(), identity.as_deref(), &client).await?
+        }
+        _ => {
+            return Err(Error::invalid(
+                "Send either field `site`, or field `ticket` with perhaps `resume` and `identity`.",
+            )
+            .into());
+        }
     };
-    app.event(EventName::ApiKeyValidation, Severity::Info, Outcome::Success).of(&client).site(site.id).emit();
-    let origin = match &origin {
-        Origin::Named(origin) if site.has_origin(origin) || app.origins.is_ours(origin) => origin,
-        _ => return Err(cors::refuse(&app, &client).into()),
-    };
-    let begun = sessions::begin(&app, &site, origin, &client).await?;
+    let Admitted { site, origin, begun, resumed } = admitted;
     Ok((
         StatusCode::CREATED,
         axum::Json(SessionCreated {
+            resume: resumes::mint(&app, site.owner, &begun.visitor.session)?,
             session: begun.visitor.session.as_str().to_owned(),
             token: begun.token,
             expires_at: begun.visitor.expires_at / SECOND,
-            look: look(&app, &site),
+            origin: origin.into_string(),
+            resumed,
+            look: look::of(&app, &site),
         }),
     ))
+}
+
+async fn by_site(app: &App, client: &Client, origin: &Origin, key: &str) -> ApiResult<Admitted> {
+    let site = sites::named(app, key, client).await?;
+    let origin = match origin {
+        Origin::Named(origin) if site.has_origin(origin) || app.origins.is_ours(origin) => origin,
+        Origin::Named(origin) => {
+            refusals::note(app, &site, origin);
+            return Err(cors::refuse(app, client).into());
+        }
+        _ => return Err(cors::refuse(app, client).into()),
+    };
+    let begun = sessions::begin(app, &site, origin, client).await?;
+    Ok(Admitted { origin: origin.clone(), site, begun, resumed: false })
 }
 
 /// Returns the session with its conversation and a fresh token.
@@ -153,21 +187,20 @@ pub async fn get_session(
         let content = chat::open_content(&keys, &row)?;
         messages.push(MessageView {
             id: row.id,
-            role: match row.role {
-                Role::User => "user",
-                Role::Assistant => "assistant",
-            },
+            role: row.role.as_str(),
             text: content.text,
             citations: content.citations,
             created_at: row.created_at / SECOND,
+            state: row.state.as_str(),
         });
     }
     let renewed = sessions::renew(&app, &visitor)?;
     Ok(axum::Json(SessionState {
+        resume: resumes::mint(&app, visitor.owner, &visitor.session)?,
         session: renewed.visitor.session.as_str().to_owned(),
         token: renewed.token,
         expires_at: renewed.visitor.expires_at / SECOND,
-        look: look(&app, &site),
+        look: look::of(&app, &site),
         messages,
     }))
 }
@@ -175,7 +208,7 @@ pub async fn get_session(
 /// Ends the session and erases its conversation.
 #[utoipa::path(delete, path = "/api/v1/widget/session", tag = "widget", security(("visitor" = [])),
     responses(
-        (status = 204, description = "The session and its messages are gone."),
+        (status = 200, description = "The session and its messages are gone; a signed receipt says so.", body = SessionErased),
         (status = 401, description = "No such session, or no such token.", body = crate::error::ErrorBody),
         (status = 403, description = "The page's origin is not the token's.", body = crate::error::ErrorBody),
         (status = 429, description = "Too many requests from this address.", body = crate::error::ErrorBody)))]
@@ -183,37 +216,16 @@ pub async fn delete_session(
     State(app): State<App>,
     Extension(client): Extension<Client>,
     Extension(visitor): Extension<Arc<Visitor>>,
-) -> ApiResult<StatusCode> {
+) -> ApiResult<axum::Json<SessionErased>> {
     // Whoever may not use the session from here may not end it either.
     if sessions::find(&app, &visitor, &client).await?.is_none() {
         return Err(refuse_session(&app, &client).into());
     }
     match sessions::end(&app, &visitor, &client).await? {
-        Some(_) => Ok(StatusCode::NO_CONTENT),
+        Some(erased) => {
+            let receipt = receipts::of_erasure(&app, &visitor.session, erased.messages)?;
+            Ok(axum::Json(SessionErased { receipt }))
+        }
         None => Err(refuse_session(&app, &client).into()),
     }
-}
-
-fn look(app: &App, site: &Site) -> Look {
-    let settings = &site.settings;
-    let mut link_origins = site.origins.to_vec();
-    link_origins.extend(settings.link_origins.iter().cloned());
-    Look {
-        title: settings.title.clone().unwrap_or_else(|| site.name.to_string()),
-        greeting: settings.greeting.clone().unwrap_or_else(|| "Hello! Ask me anything about this site.".to_owned()),
-        starters: settings.starters.clone(),
-        language: settings.language.clone().unwrap_or_else(|| "en".to_owned()),
-        contact: settings.contact.clone(),
-        link_origins,
-        max_characters: app.config.messages.max_characters,
-    }
-}
-
-fn no_such_site() -> ApiError {
-    Error::new(
-        Kind::NotFound,
-        "site_unknown",
-        "There is no site with this key. Copy the key again from the site's settings; each environment has its own.",
-    )
-    .into()
 }

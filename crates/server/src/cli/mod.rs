@@ -6,11 +6,15 @@
 
 mod ask;
 mod demo;
+mod key;
 mod print;
+mod receipt;
 mod sample;
 mod serve;
 mod settings;
 mod site;
+mod site_embed;
+mod site_set;
 mod store;
 
 use crate::app::{App, Options};
@@ -55,9 +59,15 @@ enum Command {
     /// Run the server
     #[command(after_help = "Example: chatward serve --config /etc/chatward/chatward.toml")]
     Serve(serve::ServeArguments),
-    /// Add, change, crawl, list and remove sites
+    /// Add, change, crawl, embed, check, list and remove sites
     #[command(subcommand)]
     Site(site::SiteCommand),
+    /// Make, list and revoke secret keys for programs
+    #[command(subcommand)]
+    Key(key::KeyCommand),
+    /// Check what a visitor was told about an erasure or an export
+    #[command(subcommand)]
+    Receipt(receipt::ReceiptCommand),
     /// Ask a site a question, as a visitor would
     #[command(after_help = "Example: chatward ask shop.example \"What does shipping to Canada cost?\"")]
     Ask(ask::AskArguments),
@@ -82,6 +92,8 @@ enum Failure {
     Usage(String),
     /// It was tried and failed: exit 1.
     Failed(String),
+    /// The result, which is printed already, is a bad one: exit 1.
+    Told,
 }
 
 type Outcome = Result<(), Failure>;
@@ -129,6 +141,8 @@ async fn run(cli: Cli) -> Outcome {
         Command::Demo(arguments) => demo::run(&common, arguments).await,
         Command::Serve(arguments) => serve::run(&common, arguments).await,
         Command::Site(command) => site::run(&common, command).await,
+        Command::Key(command) => key::run(&common, command).await,
+        Command::Receipt(command) => receipt::run(&common, command).await,
         Command::Ask(arguments) => ask::run(&common, arguments).await,
         Command::Config(command) => settings::run(&common, &command),
         Command::Migrate => store::migrate(&common).await,

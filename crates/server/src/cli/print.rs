@@ -33,6 +33,7 @@ pub(super) fn failure(as_json: bool, failure: &Failure) -> ExitCode {
     let (text, status) = match failure {
         Failure::Usage(text) => (text, 2),
         Failure::Failed(text) => (text, 1),
+        Failure::Told => return ExitCode::from(1),
     };
     let one_line = text.replace(['\n', '\r'], " ");
     if as_json {

@@ -1,10 +1,11 @@
-//! `chatward site add | set | remove | crawl | list`.
+//! `chatward site add | remove | crawl | list`, and the way to the rest of `chatward site`.
 
-use super::{Common, Failure, Outcome, print};
+use super::{Common, Failure, Outcome, print, site_embed, site_set};
 use crate::app::App;
 use crate::jobs::crawls::run_job;
 use crate::ops::crawls::{Progress, Report};
-use crate::ops::sites::{self, Settings};
+use crate::ops::site_settings::Settings;
+use crate::ops::sites;
 use chatward_store::{JobState, SiteRow};
 use chatward_types::{JobId, SECOND, Scope};
 use clap::{Args, Subcommand};
@@ -22,7 +23,22 @@ pub(super) enum SiteCommand {
     #[command(
         after_help = "Example: chatward site set shop.example --greeting \"Hello!\" --add-origin https://app.shop.example"
     )]
-    Set(Box<SetArguments>),
+    Set(Box<site_set::SetArguments>),
+    /// Show a site with all that is set
+    #[command(after_help = "Example: chatward site show shop.example")]
+    Show(site_set::SiteArgument),
+    /// List the origins that may show the chat, and those that asked and were refused
+    #[command(after_help = "Example: chatward site origins shop.example")]
+    Origins(site_set::SiteArgument),
+    /// Make the secret with which the owner's server says who a visitor is
+    #[command(after_help = "Example: chatward site identity shop.example --rotate")]
+    Identity(site_set::IdentityArguments),
+    /// Print the line that puts the chat on a website, and where it goes
+    #[command(after_help = "Example: chatward site embed shop.example --platform wordpress")]
+    Embed(site_embed::EmbedArguments),
+    /// Visit a page and say what is wrong with the chat on it
+    #[command(after_help = "Example: chatward site check https://www.shop.example/")]
+    Check(site_embed::CheckArguments),
     /// Remove a site with its index, sessions and conversations
     #[command(after_help = "Example: chatward site remove shop.example --yes")]
     Remove(RemoveArguments),
@@ -50,39 +66,6 @@ pub(super) struct AddArguments {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct SetArguments {
-    /// The site: its id, key, host or name
-    site: String,
-    /// The name
-    #[arg(long)]
-    name: Option<String>,
-    /// The chat's heading
-    #[arg(long)]
-    title: Option<String>,
-    /// What the chat says first
-    #[arg(long)]
-    greeting: Option<String>,
-    /// A question to offer; repeat for several; replaces those before
-    #[arg(long = "starter", value_name = "QUESTION")]
-    starters: Vec<String>,
-    /// What to tell a visitor whose question the site does not answer
-    #[arg(long)]
-    contact: Option<String>,
-    /// The site's language as a BCP 47 tag
-    #[arg(long, value_name = "TAG")]
-    language: Option<String>,
-    /// Allow an origin to show the chat
-    #[arg(long = "add-origin", value_name = "ORIGIN")]
-    add_origins: Vec<String>,
-    /// No longer allow an origin
-    #[arg(long = "remove-origin", value_name = "ORIGIN")]
-    remove_origins: Vec<String>,
-    /// An origin to which links in answers may be live; repeat for several; replaces those before
-    #[arg(long = "link-origin", value_name = "ORIGIN")]
-    link_origins: Vec<String>,
-}
-
-#[derive(Debug, Args)]
 pub(super) struct RemoveArguments {
     /// The site: its id, key, host or name
     site: String,
@@ -101,7 +84,12 @@ pub(super) async fn run(common: &Common, command: SiteCommand) -> Outcome {
     let app = common.open().await?;
     let outcome = match command {
         SiteCommand::Add(arguments) => add(&app, common, arguments).await,
-        SiteCommand::Set(arguments) => set(&app, common, *arguments).await,
+        SiteCommand::Set(arguments) => site_set::set(&app, common, *arguments).await,
+        SiteCommand::Show(arguments) => site_set::show(&app, common, &arguments).await,
+        SiteCommand::Origins(arguments) => site_set::origins(&app, common, &arguments).await,
+        SiteCommand::Identity(arguments) => site_set::identity(&app, common, &arguments).await,
+        SiteCommand::Embed(arguments) => site_embed::embed(&app, common, &arguments).await,
+        SiteCommand::Check(arguments) => site_embed::check(&app, common, &arguments).await,
         SiteCommand::Remove(arguments) => remove(&app, common, &arguments).await,
         SiteCommand::Crawl(arguments) => {
             let site = find(&app, &arguments.site).await;
@@ -133,43 +121,6 @@ async fn add(app: &App, common: &Common, arguments: AddArguments) -> Outcome {
         ));
     }
     if arguments.no_crawl { Ok(()) } else { crawl(app, common, &site).await }
-}
-
-async fn set(app: &App, common: &Common, arguments: SetArguments) -> Outcome {
-    let scope = Scope::of(app.owner);
-    let mut site = find(app, &arguments.site).await?;
-    let mut settings: Settings = serde_json::from_str(&site.settings).unwrap_or_default();
-    if let Some(name) = arguments.name {
-        site.name = name;
-    }
-    settings.title = arguments.title.or(settings.title);
-    settings.greeting = arguments.greeting.or(settings.greeting);
-    settings.contact = arguments.contact.or(settings.contact);
-    settings.language = arguments.language.or(settings.language);
-    if !arguments.starters.is_empty() {
-        settings.starters = arguments.starters;
-    }
-    if !arguments.link_origins.is_empty() {
-        settings.link_origins = arguments.link_origins;
-    }
-    for origin in &arguments.add_origins {
-        let origin = sites::parse_origin(origin, app.config.environment)?;
-        if !site.origins.contains(&origin) {
-            site.origins.push(origin);
-        }
-    }
-    for origin in &arguments.remove_origins {
-        let Ok(origin) = sites::parse_origin(origin, chatward_types::Environment::Development) else { continue };
-        site.origins.retain(|known| *known != origin);
-    }
-    site.settings = serde_json::to_string(&settings).map_err(chatward_types::Error::internal)?;
-    sites::update(app, &scope, &site).await?;
-    if common.json {
-        print::json(&view(&site));
-    } else {
-        print::line(&format!("Changed {}. Running servers use it within a second.", site.name));
-    }
-    Ok(())
 }
 
 async fn remove(app: &App, common: &Common, arguments: &RemoveArguments) -> Outcome {
@@ -295,7 +246,7 @@ pub(super) async fn find(app: &App, text: &str) -> Result<SiteRow, Failure> {
     }
 }
 
-fn view(site: &SiteRow) -> serde_json::Value {
+pub(super) fn view(site: &SiteRow) -> serde_json::Value {
     serde_json::json!({
         "id": site.id.to_string(),
         "site": site.publishable_key,
@@ -303,6 +254,7 @@ fn view(site: &SiteRow) -> serde_json::Value {
         "url": site.url,
         "origins": site.origins,
         "crawled": site.index_generation > 0,
+        "settings": Settings::read(&site.settings).unwrap_or_default(),
     })
 }
 

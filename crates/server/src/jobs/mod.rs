@@ -1,4 +1,5 @@
-//! Background work: crawls from the jobs table, the poll of changes, sweeps, and the node's sign of life.
+//! Background work: crawls from the jobs table, the poll of changes, sweeps, the node's sign of
+//! life with what was counted meanwhile.
 //!
 //! Each loop ends when the server stops; a piece of work that fails is logged and tried again at its next turn.
 //! Owns no rule: each turn is one function of ops, which tests call with a time of their choice.
@@ -6,7 +7,7 @@
 pub mod crawls;
 
 use crate::app::App;
-use crate::ops::{changes, sessions};
+use crate::ops::{changes, refusals, sessions, tickets};
 use chatward_types::{DAY, MINUTE, Result};
 use std::time::Duration;
 
@@ -67,6 +68,10 @@ async fn beat(app: &App) {
         if let Err(error) = beaten {
             report("heartbeat", &error);
         }
+        // An owner who sets a page up looks for its refusal within seconds.
+        if let Err(error) = refusals::flush(app).await {
+            report("refused origins", &error);
+        }
     }
 }
 
@@ -87,7 +92,7 @@ async fn keep_house(app: &App) {
     }
 }
 
-/// One turn of housekeeping: spent limit windows, yesterday's budgets, old changes.
+/// One turn of housekeeping: spent limit windows, yesterday's budgets, spent tickets, old changes.
 ///
 /// # Errors
 /// When the store fails; the next turn does it.
@@ -96,6 +101,7 @@ pub async fn run_housekeeping(app: &App) -> Result<()> {
     app.limiter.sweep(now);
     app.budgets.give_back(now.div_euclid(DAY)).await?;
     app.store.prune_changes(now - CHANGES_KEPT).await?;
+    tickets::sweep(app, now).await?;
     app.store.prune_nodes(now - 10 * MINUTE).await?;
     app.store.prune_jobs(now - JOBS_KEPT).await?;
     app.store.prune_budgets(now.div_euclid(DAY) - BUDGET_DAYS_KEPT).await?;

@@ -3,6 +3,8 @@
 
 use super::Client;
 use crate::app::App;
+use crate::ops::origins;
+use crate::routes::TICKETS;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
@@ -60,6 +62,14 @@ pub fn preflight(app: &App, request: &Request, client: &Client) -> Option<Respon
             grant(headers, &origin);
             headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST, DELETE"));
             headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("authorization, content-type"));
+            headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
+        }
+        // Every page may ask for a ticket, and be told in its console why it gets none.
+        Origin::Named(origin) if request.uri().path() == TICKETS && origins::is_exact(&origin) => {
+            let headers = response.headers_mut();
+            grant(headers, &origin);
+            headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("POST"));
+            headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("content-type"));
             headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
         }
         // 200 without a grant: the browser refuses the call, and nothing is told about which origins exist.

@@ -4,10 +4,11 @@
 //! Every front passes here; none has a copy of its own.
 
 use super::cors::{self, Origin};
-use super::{Answered, Client, headers};
+use super::{Answered, Client, headers, keys};
 use crate::app::App;
 use crate::error::{ApiError, Carried};
 use crate::limits::{Decision, Rule};
+use crate::ops::origins;
 use crate::ops::tokens::Visitor;
 use crate::ops::verified;
 use crate::routes::{Limit, Policy, Row};
@@ -32,7 +33,7 @@ pub async fn run(State((app, row)): State<(App, Row)>, mut request: Request, nex
     let origin = cors::of(request.headers());
     let mut response = match count(&app, row.limit, &client) {
         Ok(counted) => {
-            let mut response = match admit(&app, row, &client, &origin, &mut request) {
+            let mut response = match admit(&app, row, &client, &origin, &mut request).await {
                 Ok(()) => next.run(request).await,
                 Err(refusal) => refusal.into_response(),
             };
@@ -43,10 +44,8 @@ pub async fn run(State((app, row)): State<(App, Row)>, mut request: Request, nex
         }
         Err(refusal) => refusal.into_response(),
     };
-    if row.policy != Policy::Public
-        && let Origin::Named(origin) = &origin
-        && app.origins.is_known(origin)
-        && !Carried::has_code(&response, cors::REFUSED)
+    if let Origin::Named(origin) = &origin
+        && may_read(&app, row, origin, &response)
     {
         cors::grant(response.headers_mut(), origin);
     }
@@ -54,9 +53,35 @@ pub async fn run(State((app, row)): State<(App, Row)>, mut request: Request, nex
     response
 }
 
-fn admit(app: &App, row: Row, client: &Client, origin: &Origin, request: &mut Request) -> Result<(), ApiError> {
+/// Whether a page of this origin may read the response.
+fn may_read(app: &App, row: Row, origin: &str, response: &Response) -> bool {
+    match row.policy {
+        Policy::Public | Policy::Key(_) => false,
+        Policy::NamedOrigin => origins::is_exact(origin),
+        Policy::SiteOrigin | Policy::Visitor => {
+            app.origins.is_known(origin) && !Carried::has_code(response, cors::REFUSED)
+        }
+    }
+}
+
+async fn admit(app: &App, row: Row, client: &Client, origin: &Origin, request: &mut Request) -> Result<(), ApiError> {
+    if row.policy != Policy::Public {
+        keys::refuse_in_browser(app, client, request.headers())?;
+    }
     match row.policy {
         Policy::Public => {}
+        Policy::NamedOrigin => {
+            // What is not exactly an origin is no page of anybody's.
+            match origin {
+                Origin::Named(name) if origins::is_exact(name) => {}
+                _ => return Err(cors::refuse(app, client).into()),
+            }
+            request.extensions_mut().insert(FromOrigin(origin.clone()));
+        }
+        Policy::Key(scope) => {
+            let holder = keys::authenticate(app, client, request.headers(), scope).await?;
+            request.extensions_mut().insert(Arc::new(holder));
+        }
         Policy::SiteOrigin => {
             // Which of the site's origins it is, ops checks; here it must at least be somebody's.
             match origin {
@@ -101,12 +126,7 @@ pub fn count(app: &App, group: Limit, client: &Client) -> Result<Option<Decision
 }
 
 fn authenticate(app: &App, client: &Client, headers: &HeaderMap) -> Result<Arc<Visitor>, ApiError> {
-    let mut values = headers.get_all(AUTHORIZATION).iter();
-    let token = match (values.next(), values.next()) {
-        (Some(value), None) => value.to_str().ok().and_then(bearer),
-        _ => None,
-    };
-    let visitor = token.and_then(|token| verified::visitor(app, token));
+    let visitor = bearer(headers).and_then(|token| verified::visitor(app, token));
     visitor.ok_or_else(|| refuse_session(app, client).into())
 }
 
@@ -143,7 +163,10 @@ fn refuse_another_sites_origin(app: &App, client: &Client, origin: &Origin, visi
     if allowed { Ok(()) } else { Err(cors::refuse(app, client).into()) }
 }
 
-fn bearer(value: &str) -> Option<&str> {
-    let (scheme, token) = value.split_once(' ')?;
+/// The one bearer credential of a request; two are none.
+pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let (Some(value), None) = (values.next(), values.next()) else { return None };
+    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim_start())
 }

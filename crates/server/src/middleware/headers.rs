@@ -83,6 +83,11 @@ pub fn framed_by<'a>(ancestors: impl Iterator<Item = &'a str>) -> String {
     policy
 }
 
+/// The policy of a page of ours that frames our own pages, and that nobody may frame.
+pub fn page_with_frames() -> String {
+    format!("{PAGE_POLICY}; frame-src 'self'; frame-ancestors 'none'")
+}
+
 /// Copies the RateLimit fields of a decision onto a response.
 pub fn add_limit_fields(headers: &mut HeaderMap, decision: &crate::limits::Decision) {
     use std::fmt::Write as _;

@@ -9,6 +9,7 @@ pub mod cors;
 pub mod guard;
 pub mod headers;
 pub mod host;
+mod keys;
 
 pub use crate::client::Client;
 

@@ -9,6 +9,7 @@ use crate::ops::answers::{self, Progress, Turn};
 use crate::ops::budgets::{Reservation, Reserved};
 use crate::ops::data_keys::OwnerKeys;
 use crate::ops::lookup::{self, Citation, Found};
+use crate::ops::page_context::PageContext;
 use crate::ops::sessions::Live;
 use crate::ops::sites::Site;
 use crate::ops::{prompts, sanitize};
@@ -41,6 +42,15 @@ pub struct Allowance {
     pub place: OwnedSemaphorePermit,
 }
 
+/// What a visitor asks.
+#[derive(Debug, Default)]
+pub struct Asked {
+    /// The question, checked and cleaned.
+    pub question: String,
+    /// What the page says beside it.
+    pub context: PageContext,
+}
+
 /// Checks and cleans a visitor's text.
 ///
 /// # Errors
@@ -70,7 +80,7 @@ pub async fn ask(
     app: &App,
     site: Arc<Site>,
     live: Arc<Live>,
-    question: String,
+    Asked { question, context }: Asked,
     delivery: Delivery,
     client: Client,
 ) -> Result<mpsc::Receiver<Progress>> {
@@ -85,7 +95,7 @@ pub async fn ask(
         ));
     }
     let found = Arc::new(lookup::find(app, &site, &question, &turns).await?);
-    let request = request(app, &site, turns, question, &found, delivery);
+    let request = request(app, &site, turns, Asked { question, context }, &found, delivery);
     let allowance = reserve(app, &site, &request, Some(&client)).await;
     let id = || MessageId::generate(app.clock.as_ref(), app.entropy.as_ref());
     let turn = Turn {
@@ -111,7 +121,7 @@ pub fn request(
     app: &App,
     site: &Site,
     turns: Vec<crate::ops::sessions::Turn>,
-    question: String,
+    Asked { question, context }: Asked,
     found: &Arc<Found>,
     delivery: Delivery,
 ) -> ChatRequest {
@@ -124,7 +134,7 @@ pub fn request(
         text: turn.text.as_ref().to_owned(),
     });
     ChatRequest {
-        system: prompts::system(site),
+        system: prompts::system(site, &context),
         messages: messages.collect(),
         question,
         passages: found.passages(),

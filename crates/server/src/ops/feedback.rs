@@ -1,6 +1,7 @@
 //! A visitor's judgement on an answer; the reason is sealed like a message.
 
 use crate::app::App;
+use crate::ops::data_keys::OwnerKeys;
 use crate::ops::sessions::Live;
 use crate::ops::{data_keys, sanitize};
 use chatward_store::FeedbackRow;
@@ -24,7 +25,7 @@ pub async fn give(app: &App, live: &Live, message: MessageId, up: bool, reason: 
         // Sealed for the message, because a second judgement replaces the row of the first.
         Some(text) => {
             let keys = data_keys::of(app, &scope).await?;
-            Some(keys.seal(&format!("feedback:{message}"), text.as_bytes())?)
+            Some(keys.seal(&label(message), text.as_bytes())?)
         }
         None => None,
     };
@@ -37,4 +38,18 @@ pub async fn give(app: &App, live: &Live, message: MessageId, up: bool, reason: 
         at: app.clock.now(),
     };
     app.store.upsert_feedback(&scope, &row).await
+}
+
+/// The reason of a stored judgement, opened.
+///
+/// # Errors
+/// When the row was changed or its key is gone.
+pub fn open_reason(keys: &OwnerKeys, row: &FeedbackRow) -> Result<Option<String>> {
+    let Some(sealed) = &row.reason_sealed else { return Ok(None) };
+    let bytes = keys.open(&label(row.message), sealed)?;
+    String::from_utf8(bytes).map(Some).map_err(Error::internal)
+}
+
+fn label(message: MessageId) -> String {
+    format!("feedback:{message}")
 }

@@ -3,22 +3,36 @@
 //! Owns every rule that is not about HTTP. Never imports axum, never reads the environment, never writes SQL,
 //! and never holds a transaction or a lock across a network call.
 
+pub mod admission;
 pub mod answers;
 pub mod budgets;
 pub mod changes;
 pub mod chat;
 pub mod crawls;
 pub mod data_keys;
+pub mod exports;
 pub mod feedback;
+pub mod identities;
 pub mod indexes;
 pub mod installation;
+pub mod issued_keys;
+pub mod look;
 pub mod lookup;
 pub mod origins;
+pub mod page_check;
+pub mod page_context;
 pub mod prompts;
+pub mod receipts;
+pub mod refusals;
+pub mod resumes;
 pub mod sanitize;
 pub mod sessions;
+pub mod signing;
 pub mod single;
+pub mod site_changes;
+pub mod site_settings;
 pub mod sites;
+pub mod tickets;
 pub mod tokens;
 pub mod upstreams;
 pub mod verified;

@@ -69,6 +69,11 @@ pub fn parse(text: &str) -> Option<String> {
     of_url(&url)
 }
 
+/// Whether `text` is an origin in its serialized form, as a browser sends it, and of bounded length.
+pub fn is_exact(text: &str) -> bool {
+    text.len() <= 300 && parse(text).is_some_and(|origin| origin == text)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

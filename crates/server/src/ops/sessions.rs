@@ -9,7 +9,7 @@ use crate::client::Client;
 use crate::config::AddressChange;
 use crate::ops::sites::Site;
 use crate::ops::tokens::Visitor;
-use crate::ops::{chat, data_keys};
+use crate::ops::{chat, data_keys, resumes};
 use chatward_store::{Erased, HotRow, Role, SessionRow};
 use chatward_types::{
     ConversationId, Error, EventName, HOUR, Kind, MINUTE, Outcome, Result, Scope, SessionId, Severity, Timestamp,
@@ -143,6 +143,26 @@ pub fn renew(app: &App, visitor: &Visitor) -> Result<Begun> {
     let visitor = Visitor { expires_at: now + idle_limit(app), ..visitor.clone() };
     let token = app.tokens.mint_visitor(&visitor, now)?;
     Ok(Begun { visitor, token })
+}
+
+/// Goes on with the session that a resume names, or `None` where it must be a new one: another site, origin or network,
+/// an idle or erased session, or a resume that does not hold.
+///
+/// # Errors
+/// When the store fails.
+pub async fn resume(app: &App, site: &Site, origin: &str, resume: &str, client: &Client) -> Result<Option<Begun>> {
+    let Some((owner, session)) = resumes::verify(app, resume) else { return Ok(None) };
+    if owner != site.owner {
+        return Ok(None);
+    }
+    let expires_at = app.clock.now() + idle_limit(app);
+    let visitor = Visitor { owner, site: site.id, session, origin: origin.into(), expires_at };
+    let Some(live) = find(app, &visitor, client).await? else { return Ok(None) };
+    if live.row.origin != origin || live.row.network != network_of(client.address) {
+        return Ok(None);
+    }
+    let token = app.tokens.mint_visitor(&visitor, app.clock.now())?;
+    Ok(Some(Begun { visitor, token }))
 }
 
 /// Looks a visitor's session up. `None` means unknown, deleted, idle too long or not to be used from here; the

@@ -28,7 +28,8 @@ pub struct Unstored {
 pub async fn ask_once(app: &App, site: &Site, question: &str) -> Result<Unstored> {
     let question = chat::clean(app, question)?;
     let found = Arc::new(lookup::find(app, site, &question, &[]).await?);
-    let request = chat::request(app, site, Vec::new(), question, &found, chatward_providers::Delivery::Whole);
+    let asked = chat::Asked { question, ..chat::Asked::default() };
+    let request = chat::request(app, site, Vec::new(), asked, &found, chatward_providers::Delivery::Whole);
     let allowance = chat::reserve(app, site, &request, None).await;
     let credentials = |name: &str| app.credentials.of(name);
     let mut answering = match &allowance {

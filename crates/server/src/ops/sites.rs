@@ -3,11 +3,11 @@
 use crate::app::App;
 use crate::client::Client;
 use crate::ops::origins;
+use crate::ops::site_settings::Settings;
 use chatward_store::{NewSite, SiteRow};
 use chatward_types::{Environment, Error, EventName, JobId, Kind, Outcome, OwnerId, Result, Scope, Severity, SiteId};
 use chatward_vault::PublishableKey;
 use quick_cache::sync::Cache;
-use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use url::Url;
 
@@ -15,6 +15,8 @@ use url::Url;
 const KEPT: usize = 4096;
 /// The most origins that a site may have.
 pub const MOST_ORIGINS: usize = 50;
+/// The most characters of a site's name.
+const MOST_NAME: usize = 120;
 
 /// A site as the fronts see it.
 #[derive(Debug)]
@@ -37,29 +39,11 @@ pub struct Site {
     pub generation: i64,
 }
 
-/// What an owner sets on a site; JSON in the store. Every member has a default.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Settings {
-    /// The heading of the chat; the site's name where absent.
-    pub title: Option<String>,
-    /// What the chat says first.
-    pub greeting: Option<String>,
-    /// Questions offered before the first message; at most 6.
-    pub starters: Vec<String>,
-    /// The language of the site as a BCP 47 tag, where the crawl should not guess it.
-    pub language: Option<String>,
-    /// What a visitor is told to do when the site does not answer a question, such as an address to write to.
-    pub contact: Option<String>,
-    /// Further origins to which links in answers are live.
-    pub link_origins: Vec<String>,
-}
-
 impl Site {
     fn of(row: SiteRow) -> Self {
-        let settings = serde_json::from_str(&row.settings).unwrap_or_else(|error| {
+        let settings = Settings::read(&row.settings).unwrap_or_else(|error| {
             // A newer version may have written members that this one does not know; the chat still answers.
-            tracing::warn!(site = %row.id, %error, "the settings of a site cannot be read; using the defaults");
+            tracing::warn!(site = %row.id, error = error.source_line(), "the settings of a site cannot be read; using the defaults");
             Settings::default()
         });
         Self {
@@ -108,6 +92,31 @@ impl Sites {
     pub fn forget(&self, site: SiteId) {
         self.by_id.remove(&site);
     }
+}
+
+/// The site that a publishable key names, for a caller who is told what is wrong with the key.
+///
+/// # Errors
+/// [`Kind::NotFound`], `site_unknown_environment` for a key of another environment; else when the store fails.
+pub async fn named(app: &App, text: &str, client: &Client) -> Result<Arc<Site>> {
+    if let Some(site) = by_key(app, text, client).await? {
+        app.event(EventName::ApiKeyValidation, Severity::Info, Outcome::Success).of(client).site(site.id).emit();
+        return Ok(site);
+    }
+    let elsewhere = PublishableKey::parse(text).is_ok_and(|key| key.environment() != app.config.environment);
+    Err(if elsewhere {
+        Error::new(
+            Kind::NotFound,
+            "site_unknown_environment",
+            "This key is of another environment (live, test or dev) than this server. Copy the key from this server's site.",
+        )
+    } else {
+        Error::new(
+            Kind::NotFound,
+            "site_unknown",
+            "There is no site with this key. Copy the key again from the site's settings; each environment has its own.",
+        )
+    })
 }
 
 /// The site that a publishable key names, or `None` for one that is malformed, of another environment or unknown.
@@ -191,7 +200,7 @@ pub async fn add(app: &App, scope: &Scope, url: &str, name: Option<&str>, origin
         id: SiteId::generate(app.clock.as_ref(), app.entropy.as_ref())?,
         publishable_key: key.to_string(),
         url: url.to_string(),
-        name: name.unwrap_or_else(|| host.strip_prefix("www.").unwrap_or(host)).chars().take(120).collect(),
+        name: name.unwrap_or_else(|| host.strip_prefix("www.").unwrap_or(host)).chars().take(MOST_NAME).collect(),
         origins: allowed,
         settings: "{}".to_owned(),
         created_at: now,
@@ -211,9 +220,10 @@ pub async fn update(app: &App, scope: &Scope, row: &SiteRow) -> Result<()> {
     for origin in &row.origins {
         parse_origin(origin, app.config.environment)?;
     }
-    let settings: Settings = serde_json::from_str(&row.settings)
-        .map_err(|error| Error::invalid("The site's settings are not of the right form.").with_source(error))?;
-    check_settings(&settings)?;
+    if row.name.trim().is_empty() || row.name.chars().count() > MOST_NAME || row.name.chars().any(char::is_control) {
+        return Err(Error::invalid("name takes 1 to 120 characters."));
+    }
+    Settings::read(&row.settings)?.check()?;
     app.store.update_site(scope, row, app.clock.now()).await?;
     changed(app, row.id, "site changed").await
 }
@@ -292,7 +302,7 @@ pub fn parse_origin(text: &str, environment: Environment) -> Result<String> {
 }
 
 /// The URL's origin, and its twin with or without `www.`.
-fn twin_origins(url: &Url) -> Vec<String> {
+pub(crate) fn twin_origins(url: &Url) -> Vec<String> {
     let mut found: Vec<String> = origins::of_url(url).into_iter().collect();
     if let Some(url::Host::Domain(host)) = url.host()
         && host.contains('.')
@@ -309,20 +319,6 @@ fn twin_origins(url: &Url) -> Vec<String> {
 fn check_origins(list: &[String]) -> Result<()> {
     if list.len() > MOST_ORIGINS {
         return Err(Error::invalid("A site can have at most 50 origins."));
-    }
-    Ok(())
-}
-
-fn check_settings(settings: &Settings) -> Result<()> {
-    let too_long = |text: &Option<String>, most: usize| text.as_ref().is_some_and(|t| t.chars().count() > most);
-    if too_long(&settings.title, 80) || too_long(&settings.greeting, 500) || too_long(&settings.contact, 300) {
-        return Err(Error::invalid("title takes 80 characters at most, greeting 500, contact 300."));
-    }
-    if settings.starters.len() > 6 || settings.starters.iter().any(|s| s.chars().count() > 120) {
-        return Err(Error::invalid("starters takes at most 6 questions of 120 characters each."));
-    }
-    if settings.link_origins.len() > MOST_ORIGINS || settings.link_origins.iter().any(|o| origins::parse(o).is_none()) {
-        return Err(Error::invalid("link_origins takes at most 50 origins such as https://docs.example.com."));
     }
     Ok(())
 }

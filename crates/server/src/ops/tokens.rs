@@ -1,19 +1,13 @@
-//! Visitor tokens: short JWTs, minted and checked here with the ring of signing keys of their purpose.
+//! Visitor tokens: short, and bound to owner, site, session and origin. And the rings of every other kind of token.
 //!
-//! The algorithm, type, issuer and audience are ours and constant; the header may name a key of the ring and
-//! nothing else (`jku`, `jwk`, `x5u`, `crit` and every other member are refused); over 8 KB is refused
-//! unread. A token is not a session: the session is looked up as well, so that a deleted one ends at once.
+//! Owns: what a visitor's token claims. How it is signed and checked is the rings' (`signing`). A token is not a session:
+//! the session is looked up as well, so that a deleted one ends at once.
 
-use chatward_store::{SigningKeyRow, Store};
-use chatward_types::{Clock, Entropy, Error, OwnerId, Result, SECOND, Secret, SessionId, SiteId, Timestamp};
+use crate::ops::signing::{self, ISSUER, Ring};
+use chatward_store::Store;
+use chatward_types::{Clock, Entropy, OwnerId, Result, SECOND, SessionId, SiteId, Timestamp};
 use chatward_vault::{SessionIds, Vault};
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
-
-const ISSUER: &str = "chatward";
-const AUDIENCE: &str = "chatward:visitor";
-const TYPE: &str = "visitor+jwt";
-const LONGEST: usize = 8 * 1024;
 
 /// Who a valid visitor token speaks for; a request extension.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,18 +24,17 @@ pub struct Visitor {
     pub expires_at: Timestamp,
 }
 
-/// The keys that mint and check visitor tokens and session ids.
+/// The keys that mint and check tokens and session ids, one ring a purpose.
+#[derive(Debug)]
 pub struct Tokens {
-    ring: Vec<Key>,
-    header: Header,
-    validation: Validation,
+    visitors: Ring,
+    /// For `ops::tickets`.
+    pub tickets: Ring,
+    /// For `ops::resumes`.
+    pub resumes: Ring,
+    /// For `ops::receipts`.
+    pub receipts: Ring,
     sessions: SessionIds,
-}
-
-struct Key {
-    id: String,
-    encoding: EncodingKey,
-    decoding: DecodingKey,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -57,50 +50,21 @@ struct Claims {
     exp: i64,
 }
 
-/// The only members that a token's header may have.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct StrictHeader<'a> {
-    #[serde(borrow)]
-    alg: std::borrow::Cow<'a, str>,
-    #[serde(borrow)]
-    typ: std::borrow::Cow<'a, str>,
-    #[serde(borrow)]
-    kid: std::borrow::Cow<'a, str>,
-}
-
-impl std::fmt::Debug for Tokens {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Tokens").field("keys", &self.ring.len()).finish_non_exhaustive()
-    }
-}
-
 impl Tokens {
-    /// Loads the ring, and makes its first keys on the first start of an installation.
+    /// Loads the rings, and makes their first keys on the first start of an installation.
     ///
     /// # Errors
     /// When the store or the vault fails, for example because the master key is another one.
     pub async fn load(store: &Store, vault: &Vault, clock: &dyn Clock, entropy: &dyn Entropy) -> Result<Self> {
-        let session_key = active_key(store, vault, clock, entropy, "session").await?;
-        active_key(store, vault, clock, entropy, "visitor").await?;
-        let active = store.get_setting("signing.visitor").await?.unwrap_or_default();
-        let mut ring = Vec::new();
-        for row in store.signing_keys("visitor").await? {
-            let secret = open(vault, &row)?;
-            let key = Key {
-                encoding: EncodingKey::from_secret(secret.expose()),
-                decoding: DecodingKey::from_secret(secret.expose()),
-                id: row.kid,
-            };
-            if key.id == active { ring.insert(0, key) } else { ring.push(key) }
-        }
-        let Some(first) = ring.first() else {
-            return Err(Error::internal("the ring of visitor keys is empty"));
-        };
-        let mut header = Header::new(Algorithm::HS256);
-        header.typ = Some(TYPE.to_owned());
-        header.kid = Some(first.id.clone());
-        Ok(Self { header, ring, validation: validation(), sessions: SessionIds::new(&session_key) })
+        let session_key = signing::active_key(store, vault, clock, entropy, "session").await?;
+        let ring = async |purpose| Ring::load(store, vault, clock, entropy, purpose).await;
+        Ok(Self {
+            visitors: ring(signing::VISITOR).await?,
+            tickets: ring(signing::TICKET).await?,
+            resumes: ring(signing::RESUME).await?,
+            receipts: ring(signing::RECEIPT).await?,
+            sessions: SessionIds::new(&session_key),
+        })
     }
 
     /// Mints a token for a visitor.
@@ -108,35 +72,22 @@ impl Tokens {
     /// # Errors
     /// [`chatward_types::Kind::Internal`] when signing fails.
     pub fn mint_visitor(&self, visitor: &Visitor, now: Timestamp) -> Result<String> {
-        let claims = Claims {
+        self.visitors.sign(&Claims {
             iss: ISSUER.to_owned(),
-            aud: AUDIENCE.to_owned(),
+            aud: self.visitors.audience(),
             sub: visitor.session.as_str().to_owned(),
             own: visitor.owner,
             site: visitor.site,
             org: visitor.origin.to_string(),
             iat: now / SECOND,
             exp: visitor.expires_at / SECOND,
-        };
-        let Some(key) = self.ring.first() else {
-            return Err(Error::internal("the ring of visitor keys is empty"));
-        };
-        jsonwebtoken::encode(&self.header, &claims, &key.encoding).map_err(Error::internal)
+        })
     }
 
     /// Who the token speaks for, or nothing when it is not one of ours or no longer holds.
     pub fn verify_visitor(&self, token: &str, now: Timestamp) -> Option<Visitor> {
-        if token.len() > LONGEST {
-            return None;
-        }
-        let key_id = strict_key_id(token)?;
-        let key = self.ring.iter().find(|key| key.id == key_id)?;
-        let data = jsonwebtoken::decode::<Claims>(token, &key.decoding, &self.validation).ok()?;
-        let claims = data.claims;
-        let expires_at = claims.exp.checked_mul(SECOND)?;
-        if expires_at <= now || claims.iat.checked_mul(SECOND)? > now + 60 * SECOND {
-            return None;
-        }
+        let claims: Claims = self.visitors.verify(token)?;
+        let expires_at = signing::end_of(claims.iat, claims.exp, now)?;
         Some(Visitor {
             owner: claims.own,
             site: claims.site,
@@ -153,93 +104,28 @@ impl Tokens {
     pub fn new_session_id(&self, entropy: &dyn Entropy) -> Result<SessionId> {
         self.sessions.generate(entropy)
     }
-}
 
-/// Time is checked against our own clock and claims are a strict struct, so the library checks the rest.
-fn validation() -> Validation {
-    let mut validation = Validation::new(Algorithm::HS256);
-    validation.validate_exp = false;
-    validation.required_spec_claims.clear();
-    validation.set_audience(&[AUDIENCE]);
-    validation.set_issuer(&[ISSUER]);
-    validation
-}
-
-fn strict_key_id(token: &str) -> Option<String> {
-    use base64::Engine as _;
-    let (head, _) = token.split_once('.')?;
-    let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(head).ok()?;
-    let header: StrictHeader<'_> = serde_json::from_slice(&bytes).ok()?;
-    (header.alg == "HS256" && header.typ == TYPE).then(|| header.kid.into_owned())
-}
-
-/// The active key of a purpose. Two nodes that start at once agree on the one that the settings row names.
-async fn active_key(
-    store: &Store,
-    vault: &Vault,
-    clock: &dyn Clock,
-    entropy: &dyn Entropy,
-    purpose: &str,
-) -> Result<Secret<[u8; 32]>> {
-    let setting = format!("signing.{purpose}");
-    if store.get_setting(&setting).await?.is_none() {
-        let secret = chatward_vault::random_secret(entropy)?;
-        let mut id = [0_u8; 8];
-        entropy.fill(&mut id)?;
-        let kid = id.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-        let row = SigningKeyRow {
-            sealed: vault.seal(&label(purpose, &kid), secret.expose())?,
-            kid,
-            purpose: purpose.to_owned(),
-            state: "active".to_owned(),
-            created_at: clock.now(),
-            until_at: None,
-        };
-        store.insert_signing_key(&row).await?;
-        store.set_setting_if_absent(&setting, &row.kid).await?;
+    /// The session id that a text is, if it is one of ours.
+    pub fn verify_session_id(&self, text: &str) -> Option<SessionId> {
+        self.sessions.verify(text)
     }
-    let active = store.get_setting(&setting).await?.unwrap_or_default();
-    let rows = store.signing_keys(purpose).await?;
-    let row = rows
-        .iter()
-        .find(|row| row.kid == active)
-        .ok_or_else(|| Error::internal("the active signing key is not in the ring"))?;
-    open(vault, row)
-}
-
-fn open(vault: &Vault, row: &SigningKeyRow) -> Result<Secret<[u8; 32]>> {
-    let bytes = Secret::new(vault.open(&label(&row.purpose, &row.kid), &row.sealed)?);
-    let array: [u8; 32] =
-        bytes.expose().as_slice().try_into().map_err(|_| Error::internal("a signing key of the wrong length"))?;
-    Ok(Secret::new(array))
-}
-
-fn label(purpose: &str, kid: &str) -> String {
-    format!("signing:{purpose}:{kid}")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use base64::Engine as _;
+    use chatward_types::Secret;
 
     const NOW: Timestamp = 1_800_000_000 * SECOND;
 
     fn tokens() -> Tokens {
-        let secret = Secret::new([7_u8; 32]);
-        let key = |id: &str, byte: u8| Key {
-            id: id.to_owned(),
-            encoding: EncodingKey::from_secret(&[byte; 32]),
-            decoding: DecodingKey::from_secret(&[byte; 32]),
-        };
-        let mut header = Header::new(Algorithm::HS256);
-        header.typ = Some(TYPE.to_owned());
-        header.kid = Some("a".to_owned());
         Tokens {
-            ring: vec![key("a", 1), key("b", 2)],
-            header,
-            validation: validation(),
-            sessions: SessionIds::new(&secret),
+            visitors: Ring::sample(signing::VISITOR),
+            tickets: Ring::sample(signing::TICKET),
+            resumes: Ring::sample(signing::RESUME),
+            receipts: Ring::sample(signing::RECEIPT),
+            sessions: SessionIds::new(&Secret::new([7_u8; 32])),
         }
     }
 
@@ -307,6 +193,6 @@ mod tests {
     fn an_oversized_token_is_refused_unread() {
         let tokens = tokens();
         let token = tokens.mint_visitor(&visitor(&tokens), NOW).expect("a token");
-        assert_eq!(tokens.verify_visitor(&format!("{token}{}", "A".repeat(LONGEST)), NOW), None);
+        assert_eq!(tokens.verify_visitor(&format!("{token}{}", "A".repeat(8 * 1024)), NOW), None);
     }
 }

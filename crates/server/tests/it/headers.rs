@@ -19,9 +19,10 @@ struct Sample {
 
 /// Every file that is embedded, by its address.
 fn files() -> Vec<String> {
-    let mut found = vec!["/widget.js".to_owned(), "/docs".to_owned(), "/openapi.json".to_owned()];
-    for folder in ["embed", "docs"] {
-        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../ui").join(folder);
+    let pinned = format!("/widget/{}/widget.js", chatward::ui::loader_pin().0);
+    let mut found = vec!["/widget.js".to_owned(), pinned, "/docs".to_owned(), "/openapi.json".to_owned()];
+    for (folder, source) in [("embed", "dist/embed"), ("preview", "dist/preview"), ("docs", "docs")] {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../ui").join(source);
         for entry in std::fs::read_dir(path).expect("the folder of the pages").flatten() {
             found.push(format!("/assets/{folder}/{}", entry.file_name().to_string_lossy()));
         }
@@ -38,13 +39,10 @@ async fn samples(world: &World) -> Vec<Sample> {
         samples.push(Sample { what: format!("{what} -> {}", reply.status), framed, page, reply });
     };
     for row in routes::rows() {
-        let path = row.path.replace("{site}", &world.site.publishable_key).replace("{folder}/{file}", "embed/app.js");
+        let path = world.concrete(row.path);
         let (framed, page) = (row.class == Class::Frame, matches!(row.class, Class::Frame | Class::Page));
         let call = |method: &Method| world.by(&visitor, method.clone(), &path);
-        let body = match row.path {
-            "/api/v1/widget/sessions" => serde_json::json!({ "site": world.site.publishable_key }),
-            _ => serde_json::json!({ "message": QUESTION }),
-        };
+        let body = world.good_body(row.path, "msg_x");
         // The visitor's own session goes last.
         if *row.method != Method::DELETE {
             let call = call(row.method);
@@ -57,7 +55,7 @@ async fn samples(world: &World) -> Vec<Sample> {
         let strange = call(row.method).header("origin", STRANGER).json(&body).send().await;
         let plain = strange.status.is_success();
         add(format!("{} {path} from a stranger", row.method), strange, framed && plain, page && plain);
-        add(format!("PATCH {path}"), call(&Method::PATCH).send().await, false, false);
+        add(format!("PUT {path}"), call(&Method::PUT).send().await, false, false);
         let preflight = call(&Method::OPTIONS).header("access-control-request-method", row.method.as_str());
         add(format!("OPTIONS {path}"), preflight.send().await, false, false);
         let misdirected = call(row.method).header("host", "evil.test").send().await;
@@ -84,8 +82,12 @@ async fn samples(world: &World) -> Vec<Sample> {
     let streamed = world.ask_streamed(&visitor, QUESTION).await;
     assert!(streamed.header("content-type").starts_with("text/event-stream"), "{streamed:?}");
     add("a stream".to_owned(), streamed, false, false);
+    let answer = world.ask(&visitor, QUESTION).await.json();
+    let judgement = serde_json::json!({ "message_id": answer["message_id"], "rating": "up" });
+    let judged = world.by(&visitor, Method::POST, "/api/v1/widget/feedback").json(&judgement).send().await;
+    add("a judgement".to_owned(), judged, false, false);
     let deleted = world.by(&visitor, Method::DELETE, "/api/v1/widget/session").send().await;
-    assert_eq!(deleted.status, StatusCode::NO_CONTENT);
+    assert_eq!(deleted.status, StatusCode::OK);
     add("DELETE session".to_owned(), deleted, false, false);
     add("a session that is gone".to_owned(), world.ask(&visitor, QUESTION).await, false, false);
     let huge = world.call(Method::POST, "/api/v1/widget/sessions").header("origin", SHOP).raw_json(&" ".repeat(70_000));
@@ -138,14 +140,16 @@ async fn every_response_carries_what_protects_it() {
         assert!(reply.header("permissions-policy").contains("camera=(), "), "{what}");
         let sharing = reply.header("cross-origin-resource-policy");
         assert!(matches!(sharing, "same-origin" | "cross-origin"), "{what}");
-        assert!(
-            ["no-store", "no-cache"].iter().any(|value| reply.header("cache-control").starts_with(value)),
-            "{what}"
-        );
+        let pinned = what.contains("/widget/") && what.contains("/widget.js") && !reply.header("etag").is_empty();
+        let caching: &[&str] =
+            if pinned { &["public, max-age=31536000, immutable"] } else { &["no-store", "no-cache"] };
+        assert!(caching.iter().any(|value| reply.header("cache-control").starts_with(value)), "{what}");
         for name in ["server", "x-powered-by", "via", "access-control-allow-credentials"] {
             assert_eq!(reply.header(name), "", "{what}: {name}");
         }
-        assert_ne!(reply.header("access-control-allow-origin"), "*", "{what}");
+        // The loader alone, which holds nothing of anybody's.
+        let everybody = reply.header("access-control-allow-origin") == "*";
+        assert_eq!(everybody, what.contains("widget.js") && !reply.header("etag").is_empty(), "{what}");
         assert!(!format!("{:?}", reply.headers).contains(env!("CARGO_PKG_VERSION")), "{what}");
         for name in ["x-content-type-options", "x-frame-options", "content-security-policy", "cache-control"] {
             assert!(reply.headers.get_all(name).iter().count() <= 1, "{what}: {name} twice");

@@ -248,7 +248,7 @@ async fn exercise_routes(world: &World, visitor: &Visitor, canaries: &Canaries, 
         ("/api/v1/widget/feedback", json!({ "message_id": "nothing", "rating": "up", "reason": canaries.reason })),
     ]);
     for row in routes::rows() {
-        let path = row.path.replace("{site}", &world.site.publishable_key).replace("{folder}/{file}", "docs/docs.js");
+        let path = world.concrete(row.path);
         let body = bodies.get(row.path).cloned().unwrap_or_default().to_string();
         // A visitor's own history is theirs; the session is kept for the other calls.
         let own = row.policy == routes::Policy::Visitor && row.path == "/api/v1/widget/session";

@@ -12,7 +12,7 @@ use chatward::{admin, routes};
 use chatward_knowledge::{IndexBuilder, Language};
 use chatward_store::{ChunkRow, Engine, PageRow, SiteRow};
 use chatward_testkit::{FakeClock, TestDb};
-use chatward_types::{PageId, Scope};
+use chatward_types::{KeyScope, PageId, Scope};
 use chatward_vault::SystemEntropy;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
@@ -210,6 +210,58 @@ impl World {
     /// A request to the public listener.
     pub(crate) fn call(&self, method: Method, path: &str) -> Call {
         request(self.address, method, path)
+    }
+
+    /// A row's path with the parameters of what is there.
+    pub(crate) fn concrete(&self, pattern: &str) -> String {
+        pattern
+            .replace("{site}", &self.site.publishable_key)
+            .replace("{folder}/{file}", "embed/app.js")
+            .replace("{digest}", &chatward::ui::loader_pin().0)
+            .replace("{id}", &self.site.id.to_string())
+    }
+
+    /// A good body for a row; null where it takes none.
+    pub(crate) fn good_body(&self, path: &str, message_id: &str) -> serde_json::Value {
+        match path {
+            "/api/v1/widget/tickets" | "/api/v1/widget/sessions" => {
+                serde_json::json!({ "site": self.site.publishable_key })
+            }
+            "/api/v1/widget/messages" => serde_json::json!({ "message": QUESTION }),
+            "/api/v1/widget/feedback" => serde_json::json!({ "message_id": message_id, "rating": "up" }),
+            "/api/v1/widget/identity" => serde_json::json!({ "token": "x" }),
+            "/api/v1/sites/{id}/origins" => serde_json::json!({ "origin": SHOP }),
+            _ => serde_json::Value::Null,
+        }
+    }
+
+    /// A secret key of the default owner, with the right to manage.
+    pub(crate) async fn key(&self) -> String {
+        let scope = Scope::of(self.app.owner);
+        let made = chatward::ops::issued_keys::create(&self.app, &scope, KeyScope::Manage, "test", None).await.unwrap();
+        made.text.expose().clone()
+    }
+
+    /// Asks for a ticket from a page of `origin`.
+    pub(crate) async fn ticket_from(&self, origin: &str) -> Reply {
+        self.call(Method::POST, "/api/v1/widget/tickets")
+            .header("origin", origin)
+            .json(&serde_json::json!({ "site": self.site.publishable_key }))
+            .send()
+            .await
+    }
+
+    /// A ticket of the site's page.
+    pub(crate) async fn ticket(&self) -> String {
+        let reply = self.ticket_from(SHOP).await;
+        assert_eq!(reply.status, StatusCode::CREATED, "{}", reply.text());
+        reply.json()["ticket"].as_str().unwrap().to_owned()
+    }
+
+    /// Trades what the body holds, as the frame does.
+    pub(crate) async fn trade(&self, body: &serde_json::Value) -> Reply {
+        let origin = self.own_origin();
+        self.call(Method::POST, "/api/v1/widget/sessions").header("origin", &origin).json(body).send().await
     }
 
     /// A GET of the public listener.

@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-const TENANT_TABLES: [&str; 11] = [
+const TENANT_TABLES: [&str; 13] = [
     "owners",
     "data_keys",
     "sites",
@@ -16,6 +16,8 @@ const TENANT_TABLES: [&str; 11] = [
     "messages",
     "feedback",
     "usage",
+    "issued_keys",
+    "refused_origins",
 ];
 
 /// Every source file of the store: its name and text.

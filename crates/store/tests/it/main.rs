@@ -18,6 +18,7 @@ mod records;
 mod resilience;
 mod schema;
 mod tenancy;
+mod widget;
 mod world;
 
 /// One test per engine: `on_both! { async fn name(world) { … } }`.

@@ -1,11 +1,12 @@
 //! Two owners with a site each, and short ways to make rows for them.
 
 use chatward_store::{
-    ChunkRow, Engine, HotRow, MessageRow, MessageState, NewSite, PageRow, Role, SessionRow, Store, UsageRow,
+    ChunkRow, Engine, HotRow, IssuedKeyRow, MessageRow, MessageState, NewSite, PageRow, RefusedOrigin, Role,
+    SessionRow, Store, UsageRow,
 };
 use chatward_testkit::{FakeClock, FakeEntropy, TestDb};
 use chatward_types::{
-    Clock, ConversationId, Entropy, MessageId, OwnerId, PageId, Result, Scope, SessionId, SiteId, UsageId,
+    Clock, ConversationId, Entropy, KeyScope, MessageId, OwnerId, PageId, Result, Scope, SessionId, SiteId, UsageId,
 };
 
 pub(crate) struct World {
@@ -102,6 +103,25 @@ impl World {
             micro_usd: 7,
             at: self.now(),
         }
+    }
+
+    /// A key that is not stored yet.
+    pub(crate) fn issued_key(&self, id: &str) -> IssuedKeyRow {
+        IssuedKeyRow {
+            id: id.to_owned(),
+            name: "deployment".to_owned(),
+            scope: KeyScope::Manage,
+            hash: vec![7; 32],
+            created_at: self.now(),
+            expires_at: Some(self.now() + 1000),
+            revoked_at: None,
+        }
+    }
+
+    /// An origin refused so often, a microsecond after the one before.
+    pub(crate) fn refused(&self, origin: &str, count: i64) -> RefusedOrigin {
+        self.clock.advance(1);
+        RefusedOrigin { origin: origin.to_owned(), count, first_at: self.now(), last_at: self.now() }
     }
 
     pub(crate) fn page(&self, url: &str) -> PageRow {
