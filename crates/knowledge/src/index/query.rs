@@ -66,7 +66,7 @@ pub(super) struct Form {
     pub(super) stands_for: f32,
 }
 
-/// The words of a text, for [`Query::measure`]: eight bytes each, in order of their fingerprints.
+/// The words of a text, to measure questions against: eight bytes each, in order of their fingerprints.
 #[derive(Debug, Clone, Default)]
 pub struct Reading {
     prints: Box<[u64]>,
