@@ -215,7 +215,11 @@ impl App {
             sessions: Sessions::default(),
             verified: VerifiedTokens::default(),
             indexes: Indexes::default(),
-            origins: Origins::new(&config.public_url.origin().ascii_serialization(), &more_origins(&config)),
+            origins: Origins::new(
+                &config.public_url.origin().ascii_serialization(),
+                &other_names(&config),
+                &config.cors.allowed_origins,
+            ),
             refusals: Refusals::default(),
             names: names(&config),
             crawl_reach: sample.map_or(Reach::Public, Reach::Exact),
@@ -338,15 +342,14 @@ fn rules(config: &Config) -> Rules {
     }
 }
 
-/// Origins that count as ours besides the public address. On a developer's machine the address that is listened on
-/// is as good as `localhost`; in production only what is configured counts.
-fn more_origins(config: &Config) -> Vec<String> {
-    let mut origins = config.cors.allowed_origins.clone();
-    if config.environment != Environment::Production {
-        origins.push(format!("http://{}", config.server.listen));
-        origins.push(format!("http://localhost:{}", config.server.listen.port()));
+/// Other origins of our own pages. On a developer's machine the address that is listened on is as good as `localhost`;
+/// in production there are none.
+fn other_names(config: &Config) -> Vec<String> {
+    if config.environment == Environment::Production {
+        return Vec::new();
     }
-    origins
+    let listen = config.server.listen;
+    vec![format!("http://{listen}"), format!("http://localhost:{}", listen.port())]
 }
 
 fn names(config: &Config) -> Names {

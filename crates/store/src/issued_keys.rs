@@ -23,8 +23,11 @@ const LIST_ISSUED_KEYS: Statement = Statement::both(
     "SELECT id, name, scope, hash, created_at, expires_at, revoked_at FROM issued_keys
      WHERE owner_id = $1 ORDER BY created_at, id LIMIT 1000",
 );
-const COUNT_ISSUED_KEYS: Statement =
-    Statement::both("SELECT CAST(COUNT(*) AS BIGINT) FROM issued_keys WHERE owner_id = $1");
+/// Those that hold; what has ended takes no room.
+const COUNT_ISSUED_KEYS: Statement = Statement::both(
+    "SELECT CAST(COUNT(*) AS BIGINT) FROM issued_keys
+     WHERE owner_id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)",
+);
 const REVOKE_ISSUED_KEY: Statement =
     Statement::both("UPDATE issued_keys SET revoked_at = $3 WHERE owner_id = $1 AND id = $2 AND revoked_at IS NULL");
 
@@ -109,9 +112,9 @@ impl Store {
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn count_issued_keys(&self, scope: &Scope) -> Result<u64> {
+    pub async fn count_issued_keys(&self, scope: &Scope, now: Timestamp) -> Result<u64> {
         let mut tx = self.read(scope).await?;
-        let count = value!(i64, tx, COUNT_ISSUED_KEYS, scope.owner())?.unwrap_or(0);
+        let count = value!(i64, tx, COUNT_ISSUED_KEYS, scope.owner(), now)?.unwrap_or(0);
         tx.commit().await?;
         Ok(u64::try_from(count).unwrap_or(0))
     }

@@ -80,7 +80,8 @@ pub fn inspect(html: &[u8], content_type: Option<&str>, url: &Url) -> Result<Emb
 fn scripts(document: &Document, base: &Url) -> Vec<Script> {
     let script = |node: &NodeRef<'_>| {
         let src = value(node, "src");
-        let inline = if src.is_some() { String::new() } else { node.text().chars().take(MAX_INLINE).collect() };
+        let inline =
+            if src.is_some() { String::new() } else { node.immediate_text().chars().take(MAX_INLINE).collect() };
         Script {
             src: src.and_then(|src| base.join(src.trim()).ok()),
             site: value(node, "data-site-id"),

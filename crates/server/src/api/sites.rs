@@ -137,7 +137,7 @@ pub async fn update_site(
 
 fn view(row: SiteRow) -> SiteView {
     SiteView {
-        settings: Settings::read(&row.settings).unwrap_or_default(),
+        settings: Settings::read_known(&row.settings).unwrap_or_default(),
         id: row.id,
         site: row.publishable_key,
         name: row.name,

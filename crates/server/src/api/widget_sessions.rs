@@ -6,7 +6,7 @@ use crate::error::ApiResult;
 use crate::json::Json;
 use crate::middleware::cors::{self, Origin};
 use crate::middleware::guard::{FromOrigin, refuse_session};
-use crate::ops::admission::{self, Admitted};
+use crate::ops::admission::{self, Admission, Admitted};
 use crate::ops::look::{self, Look};
 use crate::ops::lookup::Citation;
 use crate::ops::receipts::{self, Receipt};
@@ -37,6 +37,30 @@ pub struct CreateSession {
     /// With a ticket: who the visitor is, as in `POST /api/v1/widget/identity`.
     #[serde(default)]
     pub identity: Option<String>,
+    /// With a ticket: that the visitor has agreed, on a site that asks for consent.
+    #[serde(default)]
+    pub agreed: bool,
+}
+
+/// What a trade comes to.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum Traded {
+    /// A session.
+    Session(Box<SessionCreated>),
+    /// The question that comes before one.
+    Consent(Box<ConsentNeeded>),
+}
+
+/// The site asks for consent before anything is stored. Ask the visitor, then trade a new ticket with `agreed`.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ConsentNeeded {
+    /// Always true.
+    pub needs_consent: bool,
+    /// The origin of the page that the ticket was minted for.
+    pub origin: String,
+    /// How the chat presents itself, with the privacy notice to show.
+    pub look: Look,
 }
 
 /// A session of a visitor.
@@ -50,7 +74,7 @@ pub struct SessionCreated {
     pub expires_at: i64,
     /// The origin of the page that the session is bound to. A frame talks to this origin alone.
     pub origin: String,
-    /// What brings the visitor back to this session, beside a fresh ticket; at most 1 KB and worth nothing alone.
+    /// What brings the visitor back to this session, beside a fresh ticket; at most 1 KB.
     pub resume: String,
     /// Whether it is a session from before.
     pub resumed: bool,
@@ -104,6 +128,7 @@ pub struct SessionErased {
 /// `ticket` it must be ours.
 #[utoipa::path(post, path = "/api/v1/widget/sessions", tag = "widget", request_body = CreateSession,
     responses(
+        (status = 200, description = "The visitor must agree first; nothing is stored, the ticket is spent.", body = ConsentNeeded),
         (status = 201, description = "The session stands.", body = SessionCreated),
         (status = 400, description = "Not JSON.", body = crate::error::ErrorBody),
         (status = 401, description = "The ticket is forged, spent or run out.", body = crate::error::ErrorBody),
@@ -116,15 +141,23 @@ pub async fn create_session(
     Extension(client): Extension<Client>,
     Extension(FromOrigin(origin)): Extension<FromOrigin>,
     Json(body): Json<CreateSession>,
-) -> ApiResult<(StatusCode, axum::Json<SessionCreated>)> {
+) -> ApiResult<(StatusCode, axum::Json<Traded>)> {
     let admitted = match (body.site, body.ticket, body.resume, body.identity) {
         (Some(site), None, None, None) => by_site(&app, &client, &origin, &site).await?,
         (None, Some(ticket), resume, identity) => {
             // A page that holds a ticket is not our frame: what it would begin could be read by its scripts.
-            if !matches!(&origin, Origin::Named(origin) if app.origins.is_ours(origin)) {
+            if !matches!(&origin, Origin::Named(origin) if app.origins.is_own(origin)) {
                 return Err(cors::refuse(&app, &client).into());
             }
-            admission::by_ticket(&app, &ticket, resume.as_deref(), identity.as_deref(), &client).await?
+            let (resume, identity) = (resume.as_deref(), identity.as_deref());
+            match admission::by_ticket(&app, &ticket, resume, identity, body.agreed, &client).await? {
+                Admission::In(admitted) => admitted,
+                Admission::AskFirst { site, origin } => {
+                    let look = look::of(&app, &site);
+                    let needed = ConsentNeeded { needs_consent: true, origin: origin.into_string(), look };
+                    return Ok((StatusCode::OK, axum::Json(Traded::Consent(Box::new(needed)))));
+                }
+            }
         }
         _ => {
             return Err(Error::invalid(
@@ -136,15 +169,15 @@ pub async fn create_session(
     let Admitted { site, origin, begun, resumed } = admitted;
     Ok((
         StatusCode::CREATED,
-        axum::Json(SessionCreated {
-            resume: resumes::mint(&app, site.owner, &begun.visitor.session)?,
+        axum::Json(Traded::Session(Box::new(SessionCreated {
+            resume: resumes::mint(&app, site.owner, &begun.visitor.session, client.address)?,
             session: begun.visitor.session.as_str().to_owned(),
             token: begun.token,
             expires_at: begun.visitor.expires_at / SECOND,
             origin: origin.into_string(),
             resumed,
             look: look::of(&app, &site),
-        }),
+        }))),
     ))
 }
 
@@ -196,7 +229,7 @@ pub async fn get_session(
     }
     let renewed = sessions::renew(&app, &visitor)?;
     Ok(axum::Json(SessionState {
-        resume: resumes::mint(&app, visitor.owner, &visitor.session)?,
+        resume: resumes::mint(&app, visitor.owner, &visitor.session, client.address)?,
         session: renewed.visitor.session.as_str().to_owned(),
         token: renewed.token,
         expires_at: renewed.visitor.expires_at / SECOND,

@@ -3,11 +3,26 @@
 
 use super::Failure;
 use serde::Serialize;
+use std::borrow::Cow;
 use std::process::ExitCode;
 
-/// A line for people.
+/// A line for people. Pages, origins and settings are strangers' words: what would move the cursor, change the terminal or
+/// turn the reading direction is shown as what it is.
 pub(super) fn line(text: &str) {
-    println!("{text}");
+    println!("{}", shown(text));
+}
+
+fn shown(text: &str) -> Cow<'_, str> {
+    let is_unsafe = |c: char| (c.is_control() && !matches!(c, '\n' | '\t')) || is_bidi(c);
+    if !text.contains(is_unsafe) {
+        return Cow::Borrowed(text);
+    }
+    let escape = |c: char| if is_unsafe(c) { c.escape_unicode().to_string() } else { c.to_string() };
+    Cow::Owned(text.chars().map(escape).collect())
+}
+
+fn is_bidi(c: char) -> bool {
+    matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// A text that ends its own lines.
@@ -41,4 +56,15 @@ pub(super) fn failure(as_json: bool, failure: &Failure) -> ExitCode {
     }
     eprintln!("error: {one_line}");
     ExitCode::from(status)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shown;
+
+    #[test]
+    fn what_would_act_on_the_terminal_is_shown() {
+        assert_eq!(shown("plain ü\n\tlines"), "plain ü\n\tlines");
+        assert_eq!(shown("a\u{1b}[2Jb\u{9b}c\u{202e}d"), "a\\u{1b}[2Jb\\u{9b}c\\u{202e}d");
+    }
 }

@@ -24,9 +24,9 @@ pub(super) struct VerifyArguments {
 
 pub(super) async fn run(common: &Common, command: ReceiptCommand) -> Outcome {
     let ReceiptCommand::Verify(arguments) = command;
-    let (receipt, messages) = receipts::read(&read(&arguments.file)?)?;
+    let (receipt, export) = receipts::read(&read(&arguments.file)?)?;
     let app = common.open().await?;
-    let genuine = receipts::is_genuine(&app, &receipt, messages.as_ref());
+    let genuine = receipts::is_genuine(&app, &receipt, export.as_ref());
     app.stop().await;
     if common.json {
         print::json(&serde_json::json!({ "genuine": genuine, "id": receipt.id.to_string() }));
@@ -36,6 +36,9 @@ pub(super) async fn run(common: &Common, command: ReceiptCommand) -> Outcome {
             (None, at) => ("exported", at.unwrap_or_default()),
         };
         print::line(&format!("Genuine: {} messages were {what} at {at} (seconds since 1970, UTC).", receipt.messages));
+        if receipt.digest.is_some() && export.is_none() {
+            print::line("The export itself was not checked: give the whole exported file for that.");
+        }
     } else {
         print::line("Not genuine: this installation did not sign it, or it was changed since.");
     }

@@ -254,7 +254,7 @@ pub(super) fn view(site: &SiteRow) -> serde_json::Value {
         "url": site.url,
         "origins": site.origins,
         "crawled": site.index_generation > 0,
-        "settings": Settings::read(&site.settings).unwrap_or_default(),
+        "settings": Settings::read_known(&site.settings).unwrap_or_default(),
     })
 }
 

@@ -232,7 +232,7 @@ pub(super) async fn origins(app: &App, common: &Common, arguments: &SiteArgument
     }
     for one in &refused {
         print::line(&format!("  {}  ({} times)", one.origin, one.count));
-        print::line(&format!("    chatward site set {} --add-origin {}", row.publishable_key, one.origin));
+        print::line(&format!("    chatward site set {} --add-origin '{}'", row.publishable_key, one.origin));
     }
     Ok(())
 }

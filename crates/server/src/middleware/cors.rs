@@ -89,6 +89,15 @@ pub fn grant(headers: &mut HeaderMap, origin: &str) {
     }
 }
 
+/// Lets a page that is nobody's read why it gets no ticket, and nothing beside that: how much of the address's limit is
+/// left would tell it what the visitor does elsewhere.
+pub fn grant_refusal(headers: &mut HeaderMap, origin: &str) {
+    if let Ok(value) = HeaderValue::from_str(origin) {
+        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, value);
+        headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("retry-after"));
+    }
+}
+
 /// The refusal of a request from an origin that is not allowed, with its event.
 pub fn refuse(app: &App, client: &Client) -> Error {
     report(app, client);

@@ -47,7 +47,11 @@ pub async fn run(State((app, row)): State<(App, Row)>, mut request: Request, nex
     if let Origin::Named(origin) = &origin
         && may_read(&app, row, origin, &response)
     {
-        cors::grant(response.headers_mut(), origin);
+        if app.origins.is_known(origin) {
+            cors::grant(response.headers_mut(), origin);
+        } else {
+            cors::grant_refusal(response.headers_mut(), origin);
+        }
     }
     response.extensions_mut().insert(Answered(row));
     response
@@ -66,7 +70,7 @@ fn may_read(app: &App, row: Row, origin: &str, response: &Response) -> bool {
 
 async fn admit(app: &App, row: Row, client: &Client, origin: &Origin, request: &mut Request) -> Result<(), ApiError> {
     if row.policy != Policy::Public {
-        keys::refuse_in_browser(app, client, request.headers())?;
+        keys::refuse_in_browser(app, client, request.headers()).await?;
     }
     match row.policy {
         Policy::Public => {}
@@ -157,7 +161,7 @@ fn refuse_strange_origin(app: &App, client: &Client, origin: &Origin, headers: &
 /// Refuses a page other than the one that the token was minted for, and our own.
 fn refuse_another_sites_origin(app: &App, client: &Client, origin: &Origin, visitor: &Visitor) -> Result<(), ApiError> {
     let allowed = match origin {
-        Origin::Named(name) => **name == *visitor.origin || app.origins.is_ours(name),
+        Origin::Named(name) => **name == *visitor.origin || app.origins.is_own(name),
         Origin::Absent | Origin::Unusable => true,
     };
     if allowed { Ok(()) } else { Err(cors::refuse(app, client).into()) }

@@ -18,14 +18,15 @@ const OF_BROWSERS: [HeaderName; 3] =
     [ORIGIN, HeaderName::from_static("sec-fetch-site"), HeaderName::from_static("sec-fetch-dest")];
 
 /// Refuses a secret key that a browser sent.
-pub(super) fn refuse_in_browser(app: &App, client: &Client, headers: &HeaderMap) -> Result<(), ApiError> {
+pub(super) async fn refuse_in_browser(app: &App, client: &Client, headers: &HeaderMap) -> Result<(), ApiError> {
     let Some(text) = bearer(headers).filter(|text| SecretKey::is_like(text)) else { return Ok(()) };
     if !OF_BROWSERS.iter().any(|name| headers.contains_key(name)) {
         return Ok(());
     }
-    let detail = match SecretKey::parse(text) {
-        Some(key) => format!("key {} came from a browser; revoke it", key.id()),
-        None => "what begins like a secret key came from a browser".to_owned(),
+    // A name is told only of a key that holds: a key's id is no secret, and an alarm that anybody can ring is none.
+    let detail = match issued_keys::recognise(app, text).await {
+        Ok(Some(holder)) => format!("key {} came from a browser; revoke it", holder.id),
+        _ => "what begins like a secret key came from a browser".to_owned(),
     };
     app.event(EventName::SecretKeyExposed, Severity::Error, Outcome::Refused).of(client).detail(detail).emit();
     Err(Error::new(

@@ -25,7 +25,21 @@ pub struct Admitted {
     pub resumed: bool,
 }
 
-/// Lets a visitor in.
+/// What comes of a ticket.
+#[derive(Debug)]
+pub enum Admission {
+    /// The visitor is in.
+    In(Admitted),
+    /// The site asks for consent, the visitor has not agreed, and there is no session to go on with. Nothing is stored.
+    AskFirst {
+        /// The site.
+        site: Arc<Site>,
+        /// The origin of the page.
+        origin: Box<str>,
+    },
+}
+
+/// Lets a visitor in. `agreed` says that the visitor has agreed to what the site's look asks.
 ///
 /// # Errors
 /// As [`tickets::trade`] and [`identities::verify`].
@@ -34,8 +48,9 @@ pub async fn by_ticket(
     ticket: &str,
     resume: Option<&str>,
     identity: Option<&str>,
+    agreed: bool,
     client: &Client,
-) -> Result<Admitted> {
+) -> Result<Admission> {
     let tickets::Traded { site, origin } = tickets::trade(app, ticket, client).await?;
     let identity = match identity {
         Some(token) => Some(identities::verify(app, &site, token, client).await?),
@@ -45,13 +60,17 @@ pub async fn by_ticket(
         Some(resume) => sessions::resume(app, &site, &origin, resume, client).await?,
         None => None,
     };
-    if let (Some(back), Some(identity)) = (&begun, &identity) {
+    if let Some(back) = &begun {
         let known = identities::of(app, &site.scope(), &back.visitor.session).await?;
-        if known.is_some_and(|known| known.sub != identity.sub) {
+        // A person's conversation is for that person alone, also on a machine that several use.
+        if known.is_some_and(|known| identity.as_ref().is_none_or(|identity| identity.sub != known.sub)) {
             begun = None;
         }
     }
     let resumed = begun.is_some();
+    if !resumed && !agreed && site.settings.consent == Some(true) {
+        return Ok(Admission::AskFirst { site, origin });
+    }
     let begun = match begun {
         Some(begun) => begun,
         None => sessions::begin(app, &site, &origin, client).await?,
@@ -59,5 +78,5 @@ pub async fn by_ticket(
     if let Some(identity) = &identity {
         identities::keep(app, &site, &begun.visitor.session, identity, client).await?;
     }
-    Ok(Admitted { site, origin, begun, resumed })
+    Ok(Admission::In(Admitted { site, origin, begun, resumed }))
 }

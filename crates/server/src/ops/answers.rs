@@ -111,7 +111,15 @@ pub async fn run(app: App, mut turn: Turn, out: Sender<Progress>) {
             }
             conclude(&app, &turn, produced, question).await
         }
-        Err(error) => Err(error),
+        Err((error, produced)) => {
+            // The question could not be stored; what its answer has cost so far is owed all the same.
+            if let Some(reservation) = reservation {
+                let produced = produced.unwrap_or_else(|| Produced::nothing(&app, &turn.request));
+                reservation.settle(produced.cost);
+                keep_cost(&app, &turn, &produced).await;
+            }
+            Err(error)
+        }
     };
     let progress = match progress {
         Ok(answer) => {
@@ -147,14 +155,14 @@ enum Question {
     Waiting,
 }
 
-/// Produces the answer, and stores the question meanwhile if that takes long. If the question cannot be stored, the
-/// provider's call is dropped: nothing unstored is paid for in full.
+/// Produces the answer, and stores the question meanwhile if that takes long. If the question of a slow answer cannot be
+/// stored, the provider's call is dropped; what it came to by then goes with the error.
 async fn store_and_produce(
     app: &App,
     turn: &Turn,
     upstream: bool,
     out: &Sender<Progress>,
-) -> Result<(Produced, Question)> {
+) -> Result<(Produced, Question), (Error, Option<Produced>)> {
     // Pinned in place: passing it on by value would copy kilobytes for each answer.
     let mut answer = pin!(produce(app, turn, upstream, out));
     if let Ok(produced) = tokio::time::timeout(TOGETHER, answer.as_mut()).await {
@@ -166,12 +174,12 @@ async fn store_and_produce(
         tokio::select! {
             biased;
             outcome = &mut question, if !stored => {
-                outcome?;
+                outcome.map_err(|error| (error, None))?;
                 stored = true;
             }
             produced = &mut answer => {
-                if !stored {
-                    question.await?;
+                if !stored && let Err(error) = question.await {
+                    return Err((error, Some(produced)));
                 }
                 return Ok((produced, Question::Stored));
             }
@@ -188,6 +196,35 @@ async fn store_question(app: &App, turn: &Turn) -> Result<()> {
     app.store.append(rows).await?;
     remember_question(app, turn);
     Ok(())
+}
+
+/// Stores what an answer cost that is not stored itself. The visitor's error is told before this one.
+async fn keep_cost(app: &App, turn: &Turn, produced: &Produced) {
+    let stored = match usage_row(app, turn, produced, app.clock.now()) {
+        Ok(Some(row)) => app.store.append(vec![row]).await,
+        Ok(None) => Ok(()),
+        Err(error) => Err(error),
+    };
+    if let Err(error) = stored {
+        tracing::warn!(source = error.source_line(), "what an answer cost could not be stored");
+    }
+}
+
+fn usage_row(app: &App, turn: &Turn, produced: &Produced, at: Timestamp) -> Result<Option<HotRow>> {
+    if produced.cost == 0 && produced.usage.input_tokens == 0 {
+        return Ok(None);
+    }
+    let row = UsageRow {
+        id: UsageId::generate(app.clock.as_ref(), app.entropy.as_ref())?,
+        site: turn.site.id,
+        provider: produced.provider.clone(),
+        model: produced.model.clone(),
+        input_tokens: i64::from(produced.usage.input_tokens),
+        output_tokens: i64::from(produced.usage.output_tokens),
+        micro_usd: i64::try_from(produced.cost).unwrap_or(i64::MAX),
+        at,
+    };
+    Ok(Some(HotRow::Usage { scope: turn.site.scope(), row }))
 }
 
 fn question_row(turn: &Turn) -> Result<HotRow> {
@@ -290,12 +327,13 @@ async fn produce(app: &App, turn: &Turn, upstream: bool, out: &Sender<Progress>)
 /// Stores the answer with what it cost; only then is it acknowledged.
 async fn conclude(app: &App, turn: &Turn, produced: Produced, question: Question) -> Result<Answer> {
     let citations = cite(&turn.found, &produced.provider, &produced.text);
-    let content = Content { text: produced.text, citations };
     let active_at = app.clock.now();
     // After its question, however coarse the clock.
     let now = active_at.max(turn.asked_at + 1);
     let scope = turn.site.scope();
-    let (mut rows, mut spent) = (Vec::with_capacity(4), Vec::new());
+    let mut rows = Vec::with_capacity(4);
+    let spent: Vec<HotRow> = usage_row(app, turn, &produced, now)?.into_iter().collect();
+    let content = Content { text: produced.text, citations };
     if question == Question::Waiting {
         rows.push(question_row(turn)?);
     }
@@ -308,24 +346,11 @@ async fn conclude(app: &App, turn: &Turn, produced: Produced, question: Question
             conversation: turn.live.row.conversation,
             role: Role::Assistant,
             state: produced.state,
-            provider: produced.provider.clone(),
+            provider: produced.provider,
             sealed: chat::seal_content(&turn.keys, turn.answer_id, &content)?,
             created_at: now,
         };
         rows.push(HotRow::Message { scope, row });
-    }
-    if produced.cost > 0 || produced.usage.input_tokens > 0 {
-        let row = UsageRow {
-            id: UsageId::generate(app.clock.as_ref(), app.entropy.as_ref())?,
-            site: turn.site.id,
-            provider: produced.provider,
-            model: produced.model,
-            input_tokens: i64::from(produced.usage.input_tokens),
-            output_tokens: i64::from(produced.usage.output_tokens),
-            micro_usd: i64::try_from(produced.cost).unwrap_or(i64::MAX),
-            at: now,
-        };
-        spent.push(HotRow::Usage { scope, row });
     }
     rows.extend(spent.iter().cloned());
     match app.store.append(rows).await {

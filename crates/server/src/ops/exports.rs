@@ -32,8 +32,10 @@ pub struct Export {
     pub identity: Option<Identity>,
     /// The conversation, oldest first.
     pub messages: Vec<ExportedMessage>,
-    /// Our signed word for this export, with a digest of `messages`.
-    pub receipt: Receipt,
+    /// Our signed word for this export, with a digest of all the rest of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required, value_type = Receipt)]
+    pub receipt: Option<Receipt>,
 }
 
 /// A message with everything that is stored of it.
@@ -107,15 +109,17 @@ pub async fn of(app: &App, live: &Live) -> Result<Export> {
             feedback: judged.remove(&row.id),
         });
     }
-    let as_value = serde_json::to_value(&messages).map_err(Error::internal)?;
-    Ok(Export {
+    let mut export = Export {
         session: live.row.id.as_str().to_owned(),
         origin: live.row.origin.clone(),
         network: live.row.network.clone(),
         created_at: live.row.created_at / SECOND,
         last_activity_at: live.last_activity_at() / SECOND,
         identity: identities::of(app, &scope, &live.row.id).await?,
-        receipt: receipts::of_export(app, &live.row.id, &as_value)?,
+        receipt: None,
         messages,
-    })
+    };
+    let rest = serde_json::to_value(&export).map_err(Error::internal)?;
+    export.receipt = Some(receipts::of_export(app, &live.row.id, export.messages.len(), &rest)?);
+    Ok(export)
 }

@@ -126,12 +126,16 @@ async fn load(app: &App, site: &Site) -> Result<Arc<Open>> {
             if usize::try_from(row.ordinal) != Ok(place) {
                 return Err(Error::internal("the chunks of an index generation have a gap"));
             }
-            // The text, and about as much again for its words once they are read.
-            bytes += 3 * (row.text.len() + row.heading.len()) + 192;
+            // The text, about as much again for its words once they are read, and what each sentence costs besides.
+            let sentences = (row.text.len() / 16).min(60);
+            bytes += 3 * (row.text.len() + row.heading.len()) + 64 * sentences + 256;
             // The chunks of a page follow each other and share its title and address.
             let (_, title, url) = match page.take() {
                 Some(same) if same.0 == row.page => page.insert(same),
-                _ => page.insert((row.page, row.title.into(), row.url.into())),
+                _ => {
+                    bytes += row.title.len() + row.url.len();
+                    page.insert((row.page, row.title.into(), row.url.into()))
+                }
             };
             chunks.push(Chunk {
                 title: Arc::clone(title),

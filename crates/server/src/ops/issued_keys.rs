@@ -49,11 +49,11 @@ pub async fn create(
     if expires_days.is_some_and(|days| !(1..=3650).contains(&days)) {
         return Err(Error::invalid("A key lives 1 to 3650 days, or without an end."));
     }
-    if app.store.count_issued_keys(scope).await? >= MOST {
-        return Err(Error::invalid("There are 200 keys already; an owner can have no more."));
+    let now = app.clock.now();
+    if app.store.count_issued_keys(scope, now).await? >= MOST {
+        return Err(Error::invalid("There are 200 keys that hold already; revoke one before making another."));
     }
     let key = SecretKey::generate(app.config.environment, app.entropy.as_ref())?;
-    let now = app.clock.now();
     let row = IssuedKeyRow {
         id: key.id().to_owned(),
         name: name.to_owned(),

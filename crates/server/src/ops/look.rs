@@ -56,6 +56,11 @@ pub struct Look {
     /// The site's privacy notice.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub privacy_url: Option<String>,
+    /// How many hours after the last question a conversation is kept.
+    pub kept_hours: u32,
+    /// The providers that questions are passed to, by the names that the operator gave them; nobody where absent.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub recipients: Vec<String>,
     /// Origins to which links in answers may be live; all others are shown as text.
     pub link_origins: Vec<String>,
     /// The most characters (Unicode scalar values) that a message may have.
@@ -83,7 +88,16 @@ pub fn of(app: &App, site: &Site) -> Look {
         consent: settings.consent,
         quiet_hours: settings.quiet_hours,
         privacy_url: settings.privacy_url,
+        kept_hours: app.config.sessions.idle_hours,
+        recipients: recipients(app),
         link_origins,
         max_characters: app.config.messages.max_characters,
     }
+}
+
+/// `extractive` passes nothing on.
+fn recipients(app: &App) -> Vec<String> {
+    let providers = app.providers.providers();
+    let others = providers.filter(|provider| provider.kind() != chatward_providers::ProviderKind::Extractive);
+    others.map(|provider| provider.name().to_owned()).collect()
 }

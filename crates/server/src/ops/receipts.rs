@@ -2,13 +2,16 @@
 //!
 //! A receipt holds no content. Its signature is a token of its own ring, so that it says who signed and cannot be used
 //! for anything else; the members beside it are there to be read and must agree with it. A receipt of an export also
-//! holds a digest of the exported messages in one canonical form. Owns that form, the signing and the checking.
+//! holds a digest of the whole export but itself, in one canonical form. Owns that form, the signing and the checking.
 
 use crate::app::App;
 use crate::ops::signing::ISSUER;
 use chatward_types::{Error, ReceiptId, Result, SECOND, SessionId};
+use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::collections::HashSet;
+use std::fmt;
 use utoipa::ToSchema;
 
 /// Our signed word; exactly one of the two times is there.
@@ -28,7 +31,7 @@ pub struct Receipt {
     pub exported_at: Option<i64>,
     /// How many messages.
     pub messages: u64,
-    /// SHA-256 of the exported messages as JSON with sorted members and without spaces, in hexadecimal.
+    /// SHA-256 of the export without this receipt, as JSON with sorted members and without spaces, in hexadecimal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
     /// The signature over all of it; `chatward receipt verify` checks it.
@@ -60,20 +63,19 @@ pub fn of_erasure(app: &App, session: &SessionId, messages: u64) -> Result<Recei
     sign(app, Receipt { erased_at, ..unsigned(app, session, messages)? })
 }
 
-/// The receipt of an export of these messages.
+/// The receipt of an export of so many messages; `export` is all of it but the receipt.
 ///
 /// # Errors
 /// When signing or the entropy source fails.
-pub fn of_export(app: &App, session: &SessionId, messages: &Value) -> Result<Receipt> {
-    let count = messages.as_array().map_or(0, Vec::len);
+pub fn of_export(app: &App, session: &SessionId, messages: usize, export: &Value) -> Result<Receipt> {
     let exported_at = Some(app.clock.now() / SECOND);
-    let digest = Some(digest_of(messages));
-    let unsigned = unsigned(app, session, u64::try_from(count).unwrap_or(u64::MAX))?;
+    let digest = Some(digest_of(export));
+    let unsigned = unsigned(app, session, u64::try_from(messages).unwrap_or(u64::MAX))?;
     sign(app, Receipt { exported_at, digest, ..unsigned })
 }
 
-/// Whether a receipt is ours and says what we signed. `messages` are those that stand beside it in an export.
-pub fn is_genuine(app: &App, receipt: &Receipt, messages: Option<&Value>) -> bool {
+/// Whether a receipt is ours and says what we signed. `export` is what stands beside it in an exported file.
+pub fn is_genuine(app: &App, receipt: &Receipt, export: Option<&Value>) -> bool {
     let Some(claims) = app.tokens.receipts.verify::<Claims>(&receipt.signature) else { return false };
     let signed = Receipt {
         id: claims.jti,
@@ -84,7 +86,7 @@ pub fn is_genuine(app: &App, receipt: &Receipt, messages: Option<&Value>) -> boo
         digest: claims.digest,
         signature: receipt.signature.clone(),
     };
-    let untouched = messages.is_none_or(|messages| signed.digest.as_deref() == Some(&digest_of(messages)));
+    let untouched = export.is_none_or(|export| signed.digest.as_deref() == Some(&digest_of(export)));
     signed == *receipt && untouched
 }
 
@@ -146,22 +148,84 @@ fn write_canonical(value: &Value, out: &mut String) {
     }
 }
 
-/// Reads a receipt out of a file's text: the answer to an erasure, an export, or the receipt alone. With it come the
-/// messages of an export.
+/// Reads a receipt out of a file's text: the answer to an erasure, an export, or the receipt alone. With it comes the rest
+/// of an export.
 ///
 /// # Errors
-/// [`chatward_types::Kind::Invalid`] when there is none in it.
+/// [`chatward_types::Kind::Invalid`] when there is none in it, or a member stands twice: of two, a person reads one and a
+/// program the other.
 pub fn read(text: &str) -> Result<(Receipt, Option<Value>)> {
     let none =
         || Error::invalid("There is no receipt in it. Give the whole answer of an erasure, or an exported file.");
     let mut value: Value = serde_json::from_str(text).map_err(|_| none())?;
-    let messages = value.get_mut("receipt").is_some().then(|| value.get("messages").cloned()).flatten();
-    let receipt = match value.get_mut("receipt") {
-        Some(receipt) => receipt.take(),
-        None => value,
+    if serde_json::from_str::<Single>(text).is_err() {
+        return Err(Error::invalid("A member stands twice in it; this is not as we wrote it."));
+    }
+    let (receipt, rest) = match value.as_object_mut().and_then(|members| members.remove("receipt")) {
+        Some(receipt) => (receipt, value.as_object().is_some_and(|rest| !rest.is_empty()).then_some(value)),
+        None => (value, None),
     };
     let receipt: Receipt = serde_json::from_value(receipt).map_err(|_| none())?;
-    Ok((receipt, messages))
+    Ok((receipt, rest))
+}
+
+/// Any JSON in which no object has a member twice.
+struct Single;
+
+impl<'de> Deserialize<'de> for Single {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(SingleVisitor)
+    }
+}
+
+struct SingleVisitor;
+
+impl<'de> Visitor<'de> for SingleVisitor {
+    type Value = Single;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON without doubled members")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Single, A::Error> {
+        let mut seen = HashSet::new();
+        while let Some(name) = members.next_key::<String>()? {
+            if !seen.insert(name) {
+                return Err(serde::de::Error::custom("a member stands twice"));
+            }
+            members.next_value::<Single>()?;
+        }
+        Ok(Single)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Single, A::Error> {
+        while items.next_element::<Single>()?.is_some() {}
+        Ok(Single)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Single, E> {
+        Ok(Single)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Single, E> {
+        Ok(Single)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Single, E> {
+        Ok(Single)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Single, E> {
+        Ok(Single)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Single, E> {
+        Ok(Single)
+    }
+
+    fn visit_unit<E>(self) -> Result<Single, E> {
+        Ok(Single)
+    }
 }
 
 #[cfg(test)]

@@ -151,7 +151,7 @@ pub fn renew(app: &App, visitor: &Visitor) -> Result<Begun> {
 /// # Errors
 /// When the store fails.
 pub async fn resume(app: &App, site: &Site, origin: &str, resume: &str, client: &Client) -> Result<Option<Begun>> {
-    let Some((owner, session)) = resumes::verify(app, resume) else { return Ok(None) };
+    let Some((owner, session)) = resumes::verify(app, resume, client.address) else { return Ok(None) };
     if owner != site.owner {
         return Ok(None);
     }

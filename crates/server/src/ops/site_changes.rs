@@ -30,7 +30,8 @@ pub struct SiteChange {
 /// As [`update`], and [`chatward_types::Kind::NotFound`] when the owner has no such site.
 pub async fn change(app: &App, scope: &Scope, id: SiteId, change: SiteChange) -> Result<SiteRow> {
     let Some(mut row) = app.store.get_site(scope, id).await? else { return Err(Error::not_found()) };
-    let mut settings = Settings::read(&row.settings).unwrap_or_default();
+    // What cannot be read is not written over: a newer version of this program may have set it.
+    let mut settings = Settings::read(&row.settings)?;
     change.settings.apply(&mut settings);
     row.settings = serde_json::to_string(&settings).map_err(Error::internal)?;
     if let Some(name) = change.name {

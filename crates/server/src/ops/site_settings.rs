@@ -73,7 +73,7 @@ pub struct QuietHours {
 
 /// The settings of a site; what is absent is not set.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 pub struct Settings {
     /// The heading of the chat; at most 80 characters.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -235,11 +235,32 @@ impl SettingsChange {
 }
 
 impl Settings {
-    /// Reads what the store holds.
+    /// Reads what the store holds, in order to change it.
+    ///
+    /// # Errors
+    /// [`chatward_types::Kind::Invalid`] when it is of another form, [`chatward_types::Kind::Conflict`] when it holds
+    /// what this version does not know and would lose.
+    pub fn read(text: &str) -> Result<Self> {
+        let settings = Self::read_known(text)?;
+        let stored: serde_json::Map<String, serde_json::Value> = serde_json::from_str(text).map_err(Error::internal)?;
+        let known = serde_json::to_value(&settings).map_err(Error::internal)?;
+        let is_set =
+            |value: &serde_json::Value| !value.is_null() && value.as_array().is_none_or(|list| !list.is_empty());
+        if stored.iter().any(|(name, value)| is_set(value) && known.get(name) != Some(value)) {
+            return Err(Error::new(
+                chatward_types::Kind::Conflict,
+                "settings_of_another_version",
+                "A newer version of Chatward has set something on this site that this one does not know. Change the site there.",
+            ));
+        }
+        Ok(settings)
+    }
+
+    /// Reads what the store holds and passes over what only a newer version knows: for answering, never for writing.
     ///
     /// # Errors
     /// [`chatward_types::Kind::Invalid`] when it is of another form.
-    pub fn read(text: &str) -> Result<Self> {
+    pub fn read_known(text: &str) -> Result<Self> {
         serde_json::from_str(text)
             .map_err(|error| Error::invalid("The site's settings are not of the right form.").with_source(error))
     }

@@ -8,7 +8,8 @@ use chatward_store::{NewSite, SiteRow};
 use chatward_types::{Environment, Error, EventName, JobId, Kind, Outcome, OwnerId, Result, Scope, Severity, SiteId};
 use chatward_vault::PublishableKey;
 use quick_cache::sync::Cache;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use url::Url;
 
 /// How many sites stay cached.
@@ -41,10 +42,9 @@ pub struct Site {
 
 impl Site {
     fn of(row: SiteRow) -> Self {
-        let settings = Settings::read(&row.settings).unwrap_or_else(|error| {
-            // A newer version may have written members that this one does not know; the chat still answers.
-            tracing::warn!(site = %row.id, error = error.source_line(), "the settings of a site cannot be read; using the defaults");
-            Settings::default()
+        let settings = Settings::read_known(&row.settings).unwrap_or_else(|error| {
+            tracing::error!(site = %row.id, error = error.source_line(), "the settings of a site cannot be read; asking its visitors for consent");
+            Settings { consent: Some(true), ..Settings::default() }
         });
         Self {
             id: row.id,
@@ -73,6 +73,11 @@ impl Site {
 pub struct Sites {
     by_id: Cache<SiteId, Arc<Site>>,
     ids: Cache<Box<str>, (OwnerId, SiteId)>,
+    /// Counts what was forgotten, so that a copy which was read before is not kept after.
+    forgotten: AtomicU64,
+    /// The last reading of all origins that was begun, and the one that is in force.
+    readings: AtomicU64,
+    applied: Mutex<u64>,
 }
 
 impl std::fmt::Debug for Sites {
@@ -83,13 +88,20 @@ impl std::fmt::Debug for Sites {
 
 impl Default for Sites {
     fn default() -> Self {
-        Self { by_id: Cache::new(KEPT), ids: Cache::new(KEPT) }
+        Self {
+            by_id: Cache::new(KEPT),
+            ids: Cache::new(KEPT),
+            forgotten: AtomicU64::new(0),
+            readings: AtomicU64::new(0),
+            applied: Mutex::new(0),
+        }
     }
 }
 
 impl Sites {
     /// Drops the copy of a site that has changed.
     pub fn forget(&self, site: SiteId) {
+        self.forgotten.fetch_add(1, Ordering::AcqRel);
         self.by_id.remove(&site);
     }
 }
@@ -164,9 +176,14 @@ pub async fn by_id(app: &App, scope: &Scope, id: SiteId) -> Result<Option<Arc<Si
     if let Some(site) = app.sites.by_id.get(&id) {
         return Ok((site.owner == scope.owner()).then_some(site));
     }
+    let forgotten = app.sites.forgotten.load(Ordering::Acquire);
     let Some(row) = app.store.get_site(scope, id).await? else { return Ok(None) };
     let site = Arc::new(Site::of(row));
     app.sites.by_id.insert(id, Arc::clone(&site));
+    if app.sites.forgotten.load(Ordering::Acquire) != forgotten {
+        // Something changed while this was read; it may have been this site.
+        app.sites.by_id.remove(&id);
+    }
     Ok(Some(site))
 }
 
@@ -175,8 +192,14 @@ pub async fn by_id(app: &App, scope: &Scope, id: SiteId) -> Result<Option<Arc<Si
 /// # Errors
 /// When the store fails; the old set stays.
 pub async fn refresh_origins(app: &App) -> Result<()> {
+    let reading = app.sites.readings.fetch_add(1, Ordering::AcqRel) + 1;
     let rows = app.store.admin_list_sites().await?;
-    app.origins.replace(rows.into_iter().flat_map(|row| row.origins));
+    // Of two that overlap, the one that began later has seen more.
+    let mut applied = app.sites.applied.lock().unwrap_or_else(PoisonError::into_inner);
+    if reading > *applied {
+        *applied = reading;
+        app.origins.replace(rows.into_iter().flat_map(|row| row.origins));
+    }
     Ok(())
 }
 

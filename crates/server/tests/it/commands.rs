@@ -154,7 +154,7 @@ async fn keys_origins_identities_and_receipts_work_beside_a_running_server() {
     let asked =
         request(server.address, Method::POST, "/api/v1/widget/tickets").header("origin", "https://other.example");
     assert_eq!(asked.json(&json!({ "site": key })).send().await.status, StatusCode::FORBIDDEN);
-    let line = format!("chatward site set {key} --add-origin https://other.example");
+    let line = format!("chatward site set {key} --add-origin 'https://other.example'");
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
     while !good(folder, &["site", "origins", &key]).contains(&line) {
         assert!(std::time::Instant::now() < deadline, "the refused origin is listed within seconds");

@@ -174,7 +174,8 @@ async fn a_session_is_never_resumed_for_another_person() {
     assert_eq!(back(json!(ann)).await["session"], first["session"]);
     let bens = back(json!(ben)).await;
     assert!(bens["resumed"] == json!(false) && bens["session"] != first["session"], "{bens}");
-    assert_eq!(back(Value::Null).await["resumed"], json!(true), "a page that does not say who it is");
+    let nobodys = back(Value::Null).await;
+    assert!(nobodys["resumed"] == json!(false), "who does not show that it is Ann gets none of it: {nobodys}");
 }
 
 #[tokio::test]
@@ -209,6 +210,14 @@ async fn an_export_holds_everything_that_is_stored_and_nothing_of_others() {
         changed["messages"][1]["text"] = json!("something else");
         let (receipt, of) = receipts::read(&changed.to_string()).unwrap();
         assert!(!receipts::is_genuine(&world.app, &receipt, of.as_ref()), "the words were changed");
+        for member in ["session", "origin", "network", "created_at", "identity"] {
+            let mut changed = export.clone();
+            changed[member] = json!("another");
+            let (receipt, of) = receipts::read(&changed.to_string()).unwrap();
+            assert!(!receipts::is_genuine(&world.app, &receipt, of.as_ref()), "{member} was changed");
+        }
+        let doubled = export.to_string().replacen('{', "{\"messages\":[],", 1);
+        assert!(receipts::read(&doubled).is_err(), "a member stands twice");
     }
 }
 

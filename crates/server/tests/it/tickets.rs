@@ -208,7 +208,8 @@ async fn whatever_is_no_ticket_is_refused_alike() {
 
 #[tokio::test]
 async fn a_host_page_cannot_trade_a_ticket() {
-    let world = roomy().start().await;
+    // Not even one that the configuration allows to call us: its scripts are not ours.
+    let world = roomy().variable("ALLOWED_ORIGINS", SHOP).start().await;
     let other = cafe(&world).await;
     let ticket = world.ticket().await;
     for origin in [SHOP, CAFE, STRANGER, "null"] {
@@ -242,6 +243,10 @@ async fn a_page_gets_a_ticket_for_its_own_site_alone_and_may_read_why_not() {
         assert_eq!((reply.status, reply.code().as_str()), (StatusCode::FORBIDDEN, "origin_not_allowed"), "{origin}");
         assert_eq!(reply.header("access-control-allow-origin"), origin);
         assert!(!reply.headers.contains_key("access-control-allow-credentials"));
+        // How much of the limit is left would tell a stranger's page what the visitor does elsewhere.
+        let exposed =
+            if origin == CAFE { "ratelimit, ratelimit-policy, retry-after, x-request-id" } else { "retry-after" };
+        assert_eq!(reply.header("access-control-expose-headers"), exposed, "{origin}");
         let mut body = reply.json();
         body["error"]["request_id"] = Value::Null;
         bodies.push(body);
@@ -319,13 +324,15 @@ async fn a_resume_brings_a_visitor_back_and_nobody_else() {
         assert_eq!(asked.send().await.status, StatusCode::OK);
 
         let back =
-            trade_from(&world, "203.0.113.99", &json!({ "ticket": world.ticket().await, "resume": resume })).await;
-        assert_eq!((&back["session"], &back["resumed"]), (&first["session"], &json!(true)), "the neighbour's address");
+            trade_from(&world, "203.0.113.7", &json!({ "ticket": world.ticket().await, "resume": resume })).await;
+        assert_eq!((&back["session"], &back["resumed"]), (&first["session"], &json!(true)));
         let is_new = |reply: &Value, what: &str| {
             assert!(reply["resumed"] == json!(false) && reply["session"] != first["session"], "{what}: {reply}");
         };
-        let body = json!({ "ticket": world.ticket().await, "resume": resume });
-        is_new(&trade_from(&world, "198.51.100.9", &body).await, "another network");
+        for (address, what) in [("203.0.113.8", "the neighbour's address"), ("198.51.100.9", "another network")] {
+            let body = json!({ "ticket": world.ticket().await, "resume": resume });
+            is_new(&trade_from(&world, address, &body).await, what);
+        }
         let body = json!({ "ticket": ticket_of(&world, &other, CAFE).await, "resume": resume });
         is_new(&trade_from(&world, "203.0.113.7", &body).await, "another site");
         let body = json!({ "ticket": ticket_of(&world, &world.site, "http://www.shop.test").await, "resume": resume });
@@ -353,4 +360,25 @@ async fn an_erased_session_does_not_come_back() {
     assert_eq!(call.header("authorization", &bearer).send().await.status, StatusCode::OK);
     let again = world.trade(&json!({ "ticket": world.ticket().await, "resume": first["resume"] })).await.json();
     assert!(again["resumed"] == json!(false) && again["session"] != first["session"]);
+}
+
+#[tokio::test]
+async fn a_site_that_asks_for_consent_stores_nothing_before_it() {
+    let world = roomy().start().await;
+    let scope = Scope::of(world.app.owner);
+    let mut row = world.app.store.get_site(&scope, world.site.id).await.unwrap().unwrap();
+    row.settings = json!({ "consent": true, "privacy_url": "https://shop.test/privacy" }).to_string();
+    sites::update(&world.app, &scope, &row).await.unwrap();
+    let asked = world.trade(&json!({ "ticket": world.ticket().await })).await;
+    assert_eq!(asked.status, StatusCode::OK, "{}", asked.text());
+    let asked = asked.json();
+    assert_eq!((&asked["needs_consent"], &asked["origin"]), (&json!(true), &json!(SHOP)));
+    assert_eq!(asked["look"]["privacy_url"], "https://shop.test/privacy");
+    assert!(asked.get("token").is_none() && asked.get("session").is_none());
+    let idle = world.app.store.admin_idle_sessions(i64::MAX, 10).await.unwrap();
+    assert!(idle.is_empty(), "no session is stored");
+    let begun = world.trade(&json!({ "ticket": world.ticket().await, "agreed": true })).await;
+    assert_eq!(begun.status, StatusCode::CREATED, "{}", begun.text());
+    let body = json!({ "ticket": world.ticket().await, "resume": begun.json()["resume"] });
+    assert_eq!(world.trade(&body).await.json()["resumed"], json!(true), "who agreed once is not asked again");
 }

@@ -178,7 +178,8 @@ enum Target {
 }
 
 /// The writer's task: takes what waits, commits it, answers, and again, until the store is closed or dropped.
-async fn run(target: Target, mut waiting: mpsc::Receiver<Pending>, stop: CancellationToken) {
+/// Ends by itself only when the thread below it has: then nobody takes appends any more, and the store is not ready.
+async fn run(mut target: Target, mut waiting: mpsc::Receiver<Pending>, stop: CancellationToken) {
     let mut taken: Vec<Pending> = Vec::with_capacity(BATCH_ROWS);
     let mut next: VecDeque<Pending> = VecDeque::with_capacity(BATCH_ROWS);
     let mut is_crowd = false;
@@ -195,7 +196,7 @@ async fn run(target: Target, mut waiting: mpsc::Receiver<Pending>, stop: Cancell
                 }
             };
             if count == 0 {
-                return;
+                return target.close().await;
             }
             next.extend(taken.drain(..));
         }
@@ -210,6 +211,20 @@ async fn run(target: Target, mut waiting: mpsc::Receiver<Pending>, stop: Cancell
         let batch = cut_batch(&mut next);
         is_crowd = batch.len() > 1;
         batch::commit(&target, batch).await;
+        if let Target::Sqlite { visits, .. } = &mut target
+            && visits.has_ended()
+        {
+            tracing::error!("the writer's thread has ended; the store takes no more appends");
+            return;
+        }
+    }
+}
+
+impl Target {
+    async fn close(self) {
+        if let Self::Sqlite { visits, .. } = self {
+            visits.close().await;
+        }
     }
 }
 

@@ -27,6 +27,8 @@ const STATEMENTS: usize = 16;
 #[derive(Debug)]
 pub(super) struct Visits {
     sender: SyncSender<Visit>,
+    /// Told when the thread has closed its connection.
+    ended: oneshot::Receiver<()>,
 }
 
 struct Visit {
@@ -43,11 +45,26 @@ impl Visits {
     pub(super) fn start(path: PathBuf) -> Result<Self> {
         // One batch at a time: the caller waits for each.
         let (sender, visits) = sync_channel(1);
+        let (end, ended) = oneshot::channel();
         std::thread::Builder::new()
             .name("store-append".to_owned())
-            .spawn(move || run(&path, &visits))
+            .spawn(move || {
+                run(&path, &visits);
+                let _ = end.send(());
+            })
             .map_err(|source| Error::unavailable(format!("the writer has no thread: {source}")))?;
-        Ok(Self { sender })
+        Ok(Self { sender, ended })
+    }
+
+    /// Whether the thread has ended although nobody asked it to.
+    pub(super) fn has_ended(&mut self) -> bool {
+        !matches!(self.ended.try_recv(), Err(oneshot::error::TryRecvError::Empty))
+    }
+
+    /// Lets the thread end, and waits until its connection is closed: whoever closes the last one folds the log in.
+    pub(super) async fn close(self) {
+        drop(self.sender);
+        let _ = tokio::time::timeout(STATEMENT_DEADLINE, self.ended).await;
     }
 
     /// Writes `appends` in a transaction of their own.

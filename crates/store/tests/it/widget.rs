@@ -35,7 +35,7 @@ on_both! {
         assert_eq!(store.find_key_owner("nobody's").await.expect("a read"), None);
         assert_eq!(store.get_issued_key(scope, "public").await.expect("a read"), Some(key.clone()));
         assert_eq!(store.get_issued_key(&world.bob.scope, "public").await.expect("a read"), None);
-        assert_eq!(store.count_issued_keys(scope).await.expect("a count"), 1);
+        assert_eq!(store.count_issued_keys(scope, world.now()).await.expect("a count"), 1);
         assert!(!store.revoke_issued_key(&world.bob.scope, "public", world.now()).await.expect("not his"));
         assert!(store.revoke_issued_key(scope, "public", world.now()).await.expect("revoked"));
         assert!(!store.revoke_issued_key(scope, "public", world.now() + 1).await.expect("no error"));

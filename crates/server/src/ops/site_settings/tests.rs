@@ -65,6 +65,15 @@ fn absent_stays_and_null_clears() {
 }
 
 #[test]
+fn what_a_newer_version_stored_is_passed_over_and_never_written_over() {
+    let newer = r#"{"greeting":"Hi","consent":true,"hologram":{"depth":3}}"#;
+    let known = Settings::read_known(newer).expect("settings");
+    assert_eq!((known.greeting.as_deref(), known.consent), (Some("Hi"), Some(true)));
+    assert_eq!(Settings::read(newer).expect_err("a conflict").code(), "settings_of_another_version");
+    assert!(Settings::read_known("7").is_err() && Settings::read_known(r#"{"corner":"x"}"#).is_err());
+}
+
+#[test]
 fn what_an_older_version_stored_is_read() {
     let old = r#"{"title":null,"greeting":"Hi","starters":[],"language":null,"contact":null,"link_origins":[]}"#;
     assert_eq!(Settings::read(old).expect("settings").greeting.as_deref(), Some("Hi"));
