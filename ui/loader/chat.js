@@ -27,6 +27,11 @@ export function createChat(settings, onDestroy) {
   let isLoaded = false;
   let isHere = false;
   let isReady = false;
+  // What a frame was told, and what changed since its `init`.
+  let isGreeted = false;
+  let told;
+  let late = {};
+  let leaving = 0;
   // The ticket: being asked for, had, wanted by the frame.
   let isAsking = false;
   let held;
@@ -61,21 +66,26 @@ export function createChat(settings, onDestroy) {
       tell("theme", { theme: presentation.theme });
     },
     identify(claim) {
-      identity = String(claim.token);
-      tell("identify", { token: identity });
+      const token = claim && claim.token;
+      if (claim !== null && typeof token !== "string") return console.error("Chatward: identify takes {token} or null.");
+      identity = token;
+      tell("identify", { token });
     },
     setContext(members) {
       context = {};
       for (const name of Object.keys(members)) context[name] = String(members[name]);
-      tell("context", { context });
+      if (isReady) post("context", { context });
     },
     reset() {
       keep(null);
-      tell("reset");
+      drop();
+      if (isLoaded) tell("reset", {}, true);
     },
     forget() {
-      // What a visit of an earlier page left on the server is erased too, without opening anything.
-      if (!isLoaded && !recall()) return;
+      // What a visit of an earlier page left on the server is erased too, without opening anything. Who it was is still
+      // needed for that; what the page says from now on is for the next conversation.
+      if (!isLoaded && !recall()) return drop();
+      leaving = [identity, context];
       load();
       tell("forget", {}, true);
     },
@@ -92,7 +102,12 @@ export function createChat(settings, onDestroy) {
       hearers = hearers.filter((one) => one[0] !== name || one[1] !== hearer);
     },
     push(...calls) {
-      for (const [name, ...rest] of calls) api[name]?.(...rest);
+      for (const call of calls) {
+        attempt(() => {
+          const [name, ...rest] = call;
+          api[name]?.(...rest);
+        });
+      }
     },
   };
   return { api, mount: stage.mount, open };
@@ -103,14 +118,14 @@ export function createChat(settings, onDestroy) {
     if (stop.signal.aborted || stage.isOpen()) return;
     load();
     stage.show(takesFocus);
-    tell("shown");
+    tellSeen();
     emit("open");
   }
 
   function close() {
     if (!stage.isOpen()) return;
     stage.hide();
-    tell("hidden");
+    tellSeen();
     emit("close");
   }
 
@@ -131,7 +146,8 @@ export function createChat(settings, onDestroy) {
 
   // The frame begins anew; what waits for it goes on waiting.
   function lose() {
-    isHere = isReady = false;
+    isHere = isReady = isGreeted = false;
+    told = 0;
     clearTimeout(silence);
     stage.cover();
   }
@@ -159,22 +175,34 @@ export function createChat(settings, onDestroy) {
       askForTicket();
     } else if (chatward === "ready") {
       isReady = true;
-      if (context) tell("context", { context });
+      if (context) post("context", { context });
+      for (const name in late) post(name, late[name]);
+      late = {};
       // Who went on with the page meanwhile keeps the focus there.
-      if (!stage.isOpen()) tell("hidden");
-      else if (stage.isFocused()) tell("shown");
-      for (const one of waiting.splice(0)) tell(...one);
-      emit("ready");
+      if (!isGreeted && stage.isOpen() && !stage.isFocused()) told = "shown";
+      tellSeen();
+      for (const one of waiting.splice(0)) post(...one);
+      if (!isGreeted) emit("ready");
+      isGreeted = true;
     } else if (chatward === "close") close();
     else if (chatward === "look") stage.dress(data);
     else if (chatward === "unread") stage.count(stage.isOpen() ? 0 : data.count);
-    else if (chatward === "resume") keep(data.resume);
+    else if (chatward === "resume") {
+      keep(data.resume);
+      if (!resume) drop();
+    }
     else if (chatward === "event") emit(name, detail);
   }
 
   function tell(name, rest, waits) {
     if (isReady) post(name, rest);
-    else if (waits && waiting.length < MOST_WAITING) waiting.push([name, rest]);
+    else if (!waits) late[name] = rest;
+    else if (waiting.length < MOST_WAITING) waiting.push([name, rest]);
+  }
+
+  function tellSeen() {
+    const now = stage.isOpen() ? "shown" : "hidden";
+    if (isReady && now !== told) post((told = now));
   }
 
   function post(name, rest) {
@@ -196,6 +224,8 @@ export function createChat(settings, onDestroy) {
     if (isWanted && isHere) {
       isWanted = false;
       held = null;
+      // All of it is in what follows.
+      late = {};
       if (ticket) post("init", { ticket, resume: recall(), identity, presentation, open: stage.isOpen(), storage });
       else post("refused", { code, retry_after });
     } else if (!ticket && !isHere) stage.cover(true, code === "offline" || code === "limited");
@@ -232,14 +262,24 @@ export function createChat(settings, onDestroy) {
     }
   }
 
+  // The identity and the context go with the conversation that they were given for.
+  function drop() {
+    const [who, what] = leaving || [identity, context];
+    leaving = 0;
+    if (identity === who) identity = 0;
+    if (context === what) context = 0;
+  }
+
   function emit(event, detail) {
-    for (const [name, hearer] of hearers) {
-      if (name !== event) continue;
-      try {
-        hearer(detail);
-      } catch (error) {
-        reportError(error);
-      }
-    }
+    for (const [name, hearer] of hearers) if (name === event) attempt(() => hearer(detail));
+  }
+}
+
+// What the page's own code throws is the page's to see, and stops nothing here.
+function attempt(run) {
+  try {
+    run();
+  } catch (error) {
+    reportError(error);
   }
 }

@@ -38,6 +38,7 @@ p:empty{width:28px;height:28px;border:3px solid #8884;border-top-color:currentCo
 :host([position=inline]) .launcher:after{content:attr(aria-label)}
 :host([position=inline]) .launcher[aria-expanded=true]{display:none}
 :host([position=inline]) .panel{height:100%;min-height:480px}
+:host([position=inline]) iframe{position:absolute}
 @media ${SMALL}{
 .panel{inset:var(--seen-top,0) 0 auto;width:100%;max-width:none;height:var(--seen-height,100dvh);max-height:none;padding:env(safe-area-inset-top) env(safe-area-inset-right) env(safe-area-inset-bottom) env(safe-area-inset-left);border:0;border-radius:0}
 .launcher[aria-expanded=true]{display:none}

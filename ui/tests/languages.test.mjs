@@ -39,7 +39,7 @@ describe("the table", () => {
   });
 
   test("the page and the code use no key that is not there, and none is there for nothing", () => {
-    const sources = ["app", "consent", "contact", "copy", "message", "notice", "privacy", "rating", "render", "sources", "welcome", "composer", "language"];
+    const sources = ["app", "consent", "contact", "copy", "message", "notice", "privacy", "rating", "render", "sources", "welcome", "composer", "language", "agreement", "answers", "later", "owndata", "reasons", "unread"];
     const text = sources.map((name) => readFileSync(new URL(`../embed/${name}.js`, import.meta.url), "utf8")).join("\n").replace(/^\/\/.*$/gm, "") + readFileSync(new URL("../embed/index.html", import.meta.url), "utf8");
     for (const key of Object.keys(STRINGS.en)) assert.match(text, new RegExp(`["': ]${key}["' ]`), key);
     for (const [, spec] of text.matchAll(/data-say="([^"]+)"/g)) {
