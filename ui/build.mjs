@@ -74,7 +74,9 @@ async function previewFiles() {
   );
 }
 
-const script = (path, format) => bundle(path, { format });
+// What only the loader's own files call one another by.
+const INSIDE = /^(isOpen|isFocused|cover|uncover|dress|speak|mount|opensOnLoad)$/;
+const script = (path, format) => bundle(path, path.startsWith("loader/") ? { format, mangleProps: INSIDE } : { format });
 const sheet = (path) => bundle(path, {});
 
 async function bundle(path, options) {

@@ -258,12 +258,13 @@ function spoken({ spokenText, citationCount: n }, isComplete) {
 
 async function erase() {
   running?.abort();
-  const had = context;
+  const had = [context, session.identity];
   const outcome = await own.erase();
   // What the page said meanwhile is for the next conversation.
-  const next = context === had ? null : context;
+  const next = [context, session.identity];
   clearAll();
-  context = next;
+  if (next[0] !== had[0]) context = next[0];
+  if (next[1] !== had[1]) session.identity = next[1];
   if (look.consent) session.hasAgreed = isStarted = false;
   if (outcome.isWhole) announce(say("erased"));
   return outcome;

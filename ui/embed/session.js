@@ -16,6 +16,8 @@ export class Session {
   #init = null;
   #initAt = 0;
   #starting = null;
+  // What the page said since the loader's last word, and what the session was begun with.
+  #given;
   #proven;
   #refused;
   #isNew = false;
@@ -53,11 +55,15 @@ export class Session {
     return this.#resume;
   }
 
-  /** @param {string | null} token a signed identity from the owner's server, for a start whose ticket is here already */
+  get identity() {
+    return this.#given;
+  }
+
+  /** @param {string | null | undefined} token signed by the owner's server; null: nobody; undefined: what the loader says */
   set identity(token) {
+    this.#given = token;
     this.#refused = undefined;
     if (this.hasToken) this.#proven = token ?? undefined;
-    if (this.#init !== null) this.#init.identity = token;
   }
 
   /** The loader's first word; its ticket is kept for `start`. */
@@ -122,6 +128,7 @@ export class Session {
   forget(isByPage = false) {
     this.leave();
     this.#init = null;
+    this.#given = undefined;
     this.#binding.keepResume(null, isByPage);
   }
 
@@ -186,7 +193,8 @@ export class Session {
     const offer = { ticket };
     const earlier = this.#isNew ? null : (this.#resume ?? resume);
     if (isText(earlier)) offer.resume = earlier;
-    if (isText(identity) && identity !== this.#refused) offer.identity = identity;
+    const proof = this.#given === undefined ? identity : this.#given;
+    if (isText(proof) && proof !== this.#refused) offer.identity = proof;
     if (this.hasAgreed) offer.agreed = true;
     return offer;
   }

@@ -31,7 +31,6 @@ export function createChat(settings, onDestroy) {
   let isGreeted = false;
   let told;
   let late = {};
-  let leaving = 0;
   // The ticket: being asked for, had, wanted by the frame.
   let isAsking = false;
   let held;
@@ -77,15 +76,13 @@ export function createChat(settings, onDestroy) {
       if (isReady) post("context", { context });
     },
     reset() {
-      keep(null);
-      drop();
+      keep();
       if (isLoaded) tell("reset", {}, true);
     },
     forget() {
       // What a visit of an earlier page left on the server is erased too, without opening anything. Who it was is still
-      // needed for that; what the page says from now on is for the next conversation.
+      // needed for that: it goes with the resume id.
       if (!isLoaded && !recall()) return drop();
-      leaving = [identity, context];
       load();
       tell("forget", {}, true);
     },
@@ -187,10 +184,7 @@ export function createChat(settings, onDestroy) {
     } else if (chatward === "close") close();
     else if (chatward === "look") stage.dress(data);
     else if (chatward === "unread") stage.count(stage.isOpen() ? 0 : data.count);
-    else if (chatward === "resume") {
-      keep(data.resume);
-      if (!resume) drop();
-    }
+    else if (chatward === "resume") keep(data.resume);
     else if (chatward === "event") emit(name, detail);
   }
 
@@ -252,7 +246,8 @@ export function createChat(settings, onDestroy) {
   }
 
   function keep(value) {
-    resume = typeof value === "string" ? value : null;
+    resume = value;
+    if (!resume) drop();
     try {
       if (resume) sessionStorage.setItem(key, resume);
       else sessionStorage.removeItem(key);
@@ -262,12 +257,9 @@ export function createChat(settings, onDestroy) {
     }
   }
 
-  // The identity and the context go with the conversation that they were given for.
+  // Who it was and what the page told go with the conversation that they were given for.
   function drop() {
-    const [who, what] = leaving || [identity, context];
-    leaving = 0;
-    if (identity === who) identity = 0;
-    if (context === what) context = 0;
+    identity = context = 0;
   }
 
   function emit(event, detail) {
