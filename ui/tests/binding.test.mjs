@@ -269,8 +269,10 @@ test("what such a script does get, a ticket and a resume id, is refused from the
     return [typeof ticket, await post("/sessions", { ticket, resume: kept }).then((response) => response.status, (error) => error.name)];
   }, [mock.chat, mock.site, resume]);
   assert.deepEqual(outcome, ["string", "TypeError"]);
-  assert.equal(posts("/sessions").filter(({ headers }) => headers.origin !== mock.chat).every(({ body }) => !mock.sessions.has(body.token)), true);
-  assert.equal(mock.sessions.size, 1);
+  const asked = posts("/sessions");
+  assert.deepEqual(asked.map(({ headers }) => headers.origin), [mock.chat, mock.host], "the page's own call came to the server");
+  assert.equal(asked[1].body.resume, resume);
+  assert.equal(mock.sessions.size, 1, "and got no session");
 });
 
 // ---- going on -------------------------------------------------------------------------------------------

@@ -55,6 +55,8 @@ describe("the choice", () => {
     assert.equal(chooseLocale({ asked: "xx", preferred: ["xx", "pt-BR", "de"] }), "pt");
     assert.equal(chooseLocale({ preferred: ["fr", "de-AT"], offered: ["en", "de"] }), "de");
     assert.equal(chooseLocale({ preferred: ["fr"], offered: ["de", "it"], own: "it-CH" }), "it");
+    assert.equal(chooseLocale({ asked: "fr", preferred: ["de"], offered: ["en", "de"] }), "de");
+    assert.equal(chooseLocale({ asked: "fr", preferred: ["ja"], offered: ["nl", "de"], own: "pl" }), "nl");
     assert.equal(chooseLocale({ preferred: ["sw"], own: "ja" }), "ja");
     assert.equal(chooseLocale({ preferred: ["iw-IL"] }), "he");
     assert.equal(chooseLocale({ preferred: ["zh-Hant-TW"] }), "zh");
