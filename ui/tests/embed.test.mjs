@@ -199,7 +199,7 @@ describe("when it goes wrong", () => {
   for (const [question, words, reference] of [
     ["down", /busy/, "Reference: req_mock_0001"],
     ["oops", /went wrong on our side/, "Reference: req_mock_0001"],
-    ["rejected", /longer than 1000 characters/, "Reference: req_mock_0001"],
+    ["rejected", /Your question is too long/, "Reference: req_mock_0001"],
     ["offline", /could not be reached/, ""],
   ]) {
     test(`${question}: a plain word, and the question is not lost`, async () => {
@@ -301,7 +301,7 @@ describe("stopping, rating, resuming", () => {
     const page = await openChat();
     const answer = await askIn(page, "arabic");
     const directions = await answer.locator(".body > *").evaluateAll((all) => all.map((one) => [one.localName, one.dir, [...new Set([...one.querySelectorAll("li, p, th, td")].map((inner) => getComputedStyle(inner).direction))].join()]));
-    assert.deepEqual(directions, [["ol", "ltr", "ltr"], ["ul", "ltr", "ltr"], ["blockquote", "ltr", "ltr"], ["div", "rtl", "rtl"]]);
+    assert.deepEqual(directions, [["p", "rtl", ""], ["ol", "rtl", "rtl"], ["ul", "ltr", "ltr"], ["blockquote", "rtl", "rtl"], ["div", "rtl", "rtl"]]);
   });
 
   test("only what the site wrote is marked with the site's language", async () => {

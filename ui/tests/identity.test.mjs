@@ -203,7 +203,7 @@ test("more questions than can wait are an error that the page hears", async () =
   mock.gates.get("middle")();
   (await until(() => mock.gates.get("end"), "the end"))();
   await until(async () => (await frame.locator(".answer .sources").count()) === 5, "those that waited are answered");
-  assert.deepEqual(await frame.locator(".bubble").allInnerTexts(), ["gate", "canada 0", "canada 1", "canada 2", "canada 3", "canada 4"]);
+  assert.deepEqual(await frame.locator(".bubble").allTextContents(), ["gate", "canada 0", "canada 1", "canada 2", "canada 3", "canada 4"]);
 });
 
 test("forget without a conversation opens none", async () => {

