@@ -292,9 +292,7 @@ function afterPrivacy(wasErased) {
   else if (wasErased) composer.focus();
 }
 
-function agreeAgain() {
-  agree().then(sendWaiting, (error) => notice.show(error, agreeAgain));
-}
+const agreeAgain = () => agree().then(sendWaiting, (error) => notice.show(error, agreeAgain));
 
 // ---- page ------------------------------------------------------------------------------------
 
@@ -309,7 +307,7 @@ function hear(name, data) {
   if (name === "locale") {
     page.locale = data.locale;
     speak().then(present);
-  }
+  };
   if (name === "theme") {
     pageTheme = ["auto", "light", "dark"].includes(data.theme) ? data.theme : null;
     settle();

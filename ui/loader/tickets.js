@@ -2,7 +2,7 @@
 // Owns: the one request that the loader makes, its deadline and its bounded retries.
 // Never: sends a cookie, is called before the first opening, or holds what a ticket is traded for.
 
-// All of it together is below the 18 seconds that leave a frame, which waits for 20, its turn.
+// Three tries and the pauses end within 18 seconds: a frame waits for 20.
 const DEADLINE_MS = 5_300;
 const PAUSES_MS = [0, 400, 1600];
 // Below the server's 30 seconds, for a frame that loads slowly.

@@ -289,8 +289,7 @@ describe("stopping, rating, resuming", () => {
     const reads = () => mock.requests.filter(({ method, path }) => method === "GET" && path === "/session").length;
     await askIn(page, "canada");
     assert.equal(reads(), 1);
-    const used = mock.requests.findLast(({ path }) => path === "/messages").headers.authorization;
-    assert.equal(used, `Bearer ${[...mock.sessions.keys()].at(-1)}`, "the fresh token asks");
+    assert.equal(mock.requests.findLast(({ path }) => path === "/messages").headers.authorization, `Bearer ${[...mock.sessions.keys()].at(-1)}`, "the fresh token asks");
     mock.options.expiresAt = undefined;
     await askIn(page, "descale");
     await askIn(page, "canada");
@@ -315,8 +314,7 @@ describe("stopping, rating, resuming", () => {
     Object.assign(mock.look, { title: "T".repeat(80), greeting: `Hello.\nHow are you? ${"x".repeat(470)}`, starters: ["1?", "2?", "3?", "4?", "5?", "6?", "7?"] });
     const page = await openChat();
     assert.equal(await page.locator("#title").innerText(), "T".repeat(80));
-    assert.match(await page.locator("#greeting").innerText(), /^Hello\.\nHow are you\? x{470}$/);
-    assert.equal(await page.locator(".starter").count(), 6);
+    assert.match(`${await page.locator("#greeting").innerText()} ${await page.locator(".starter").count()}`, /^Hello\.\nHow are you\? x{470} 6$/);
   });
 
   test("stop ends the request and keeps what came", async () => {
