@@ -1,5 +1,6 @@
 // Makes ui/dist, the files that the server embeds and browsers load, from ui/embed, ui/loader and ui/preview.
-// Owns: bundling, minifying, and the cutting of strings.json into one file per language.
+// Owns: bundling, minifying, and the cutting of strings.json into one file per language, and of its English into what
+// the page starts with and what comes with the parts that are loaded later.
 // Never: writes anything that depends on the day, the machine or the order of a folder: the same sources give the same
 // bytes, which ./check compares. `node ui/build.mjs [FOLDER]` writes there (ui/dist unless told).
 
@@ -11,6 +12,13 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 const UI = dirname(fileURLToPath(import.meta.url));
 const { build } = createRequire(join(UI, "tests/package.json"))("esbuild");
 const SOURCES = ["embed", "loader", "preview"];
+// The parts of the page that are loaded when they are wanted, and the words that they alone use.
+const PARTS = {
+  consent: /^consent/,
+  contact: /^(contact|quiet)/,
+  privacy: /^(privacy(Nothing|Kept)|export|saveFile|back$|erase|keep$|erasing|receipt|ended|done$)/,
+  reasons: /^(reason|feedback(Why|More))/,
+};
 // What every browser that is still repaired understands.
 const TARGET = ["es2022", "chrome109", "firefox115", "safari16"];
 
@@ -45,7 +53,7 @@ async function embedFiles() {
   const strings = JSON.parse(await read("embed/strings.json"));
   return [
     ["embed/app.js", await script("embed/app.js", "esm")],
-    ["embed/privacy.js", await script("embed/privacy.js", "esm")],
+    ...(await Promise.all(Object.keys(PARTS).map(async (part) => [`embed/${part}.js`, await script(`embed/${part}.js`, "esm")]))),
     ["embed/embed.css", await sheet("embed/embed.css")],
     ["embed/index.html", squeezed(page)],
     ["embed/icon.svg", await read("embed/icon.svg")],
@@ -66,7 +74,9 @@ async function previewFiles() {
   );
 }
 
-const script = (path, format) => bundle(path, { format });
+// What only the loader's own files call one another by.
+const INSIDE = /^(isOpen|isFocused|cover|uncover|dress|speak|mount|opensOnLoad)$/;
+const script = (path, format) => bundle(path, path.startsWith("loader/") ? { format, mangleProps: INSIDE } : { format });
 const sheet = (path) => bundle(path, {});
 
 async function bundle(path, options) {
@@ -77,6 +87,7 @@ async function bundle(path, options) {
     write: false,
     // A part that is loaded when it is wanted.
     external: ["/assets/*"],
+    plugins: [WORDS],
     target: TARGET,
     charset: "utf8",
     legalComments: "none",
@@ -86,6 +97,19 @@ async function bundle(path, options) {
   });
   return outputFiles[0].text;
 }
+
+// `import words from "words:PART"`: the English of that part; "app" has what no other part has.
+const WORDS = {
+  name: "words",
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^words:/ }, ({ path }) => ({ path: path.slice("words:".length), namespace: "words" }));
+    onLoad({ filter: /./, namespace: "words" }, async ({ path }) => {
+      const partOf = (key) => Object.keys(PARTS).find((part) => PARTS[part].test(key)) ?? "app";
+      const { en } = JSON.parse(await read("embed/strings.json"));
+      return { contents: JSON.stringify(Object.fromEntries(Object.entries(en).filter(([key]) => partOf(key) === path))), loader: "json" };
+    });
+  },
+};
 
 // The page without the indentation and the quotation marks that only its authors need.
 function squeezed(page) {

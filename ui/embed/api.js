@@ -28,13 +28,12 @@ export async function createTicket(site) {
 }
 
 /**
- * @param {{ticket: string, resume?: string, identity?: string}} wanted
- * @returns {Promise<{token: string, expires_at: number, origin: string, resume: string, resumed: boolean, look: object}>}
+ * @param {{ticket: string, resume?: string, identity?: string, agreed?: true}} offer
+ * @returns {Promise<{session: string, token: string, expires_at: number, origin: string, resume: string, resumed: boolean,
+ *   look: object} | {needs_consent: true, origin: string, look: object}>}
  */
-export async function startSession(wanted) {
-  const answer = await readJson(await call("POST", "/sessions", { body: wanted }));
-  if (typeof answer?.token !== "string" || answer.token === "") throw new ApiError(200, "malformed");
-  return answer;
+export async function startSession(offer) {
+  return (await readJson(await call("POST", "/sessions", { body: offer }))) ?? {};
 }
 
 /** @returns {Promise<{messages: object[], token?: string, expires_at?: number}>} */

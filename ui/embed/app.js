@@ -3,24 +3,29 @@
 // Never: stores or sends anything before the visitor agreed where that is asked for, tells the page what was said, or
 // shows text that has not been through text.js.
 
+import { Agreement } from "./agreement.js";
 import { announce } from "./announce.js";
-import { ApiError, ask, deleteSession, exportSession, readSession, readStrings, sendFeedback, sendIdentity } from "./api.js";
+import { Answers } from "./answers.js";
+import { ApiError, ask, readSession, readStrings, sendIdentity } from "./api.js";
 import { bind } from "./binding.js";
 import { Composer } from "./composer.js";
-import { askConsent, forgetAgreement, hasAgreed, rememberAgreement } from "./consent.js";
-import { contactElement } from "./contact.js";
 import { Conversation } from "./conversation.js";
 import { copyFrom } from "./copy.js";
-import { button, byId, create, outLink, said } from "./elements.js";
-import { chooseLocale, currentLocale, label, say, sayTime, setEnglish, useLocale } from "./language.js";
+import { byId } from "./elements.js";
+import { chooseLocale, say, setEnglish, switchLocale, useLocale } from "./language.js";
+import { load } from "./later.js";
 import { settleLook, wear } from "./look.js";
-import { AnswerView, questionElement } from "./message.js";
+import { questionElement } from "./message.js";
 import { Notice } from "./notice.js";
-import { quietUntil } from "./quiet.js";
+import { OwnData } from "./owndata.js";
 import { Session } from "./session.js";
-import { en } from "./strings.json";
 import { clean, countCharacters } from "./text.js";
+import { Unread } from "./unread.js";
 import { showWelcome } from "./welcome.js";
+import en from "words:app";
+
+// What waits for its turn has an end.
+const MOST_WAITING = 5;
 
 setEnglish(en);
 useLocale("en", en);
@@ -28,23 +33,24 @@ useLocale("en", en);
 const site = /^\/embed\/([A-Za-z0-9_]{1,100})\/?$/.exec(window.location.pathname)?.[1] ?? "";
 const binding = bind(site, hear);
 const session = new Session(binding);
+const unread = new Unread(binding);
+const agreement = new Agreement();
+const own = new OwnData(session);
+const answers = new Answers(session, (rating) => tell("feedback", { rating }));
 const conversation = new Conversation();
 const notice = new Notice(announce, ({ name, detail }) => tell(name, detail));
 const composer = new Composer({ limit: 1000, onSend: send, onStop: () => running?.abort(), announce });
 
-let privacy = null;
+let people = null;
 let page = {};
 let look = settleLook({}, {});
 let running = null;
-let views = new Set();
 let isShown = !binding.isFramed && !document.hidden;
-let unread = 0;
-let toldUnread = 0;
 let context = null;
-let waitingQuestion = "";
-let wantedLocale = "";
+let waiting = [];
 let pageTheme = null;
 let isStarting = false;
+let isStarted = false;
 
 // ---- start -----------------------------------------------------------------------------------
 
@@ -56,37 +62,40 @@ async function start() {
     page = { ...init.presentation, origin: init.origin };
     if (init.open === true) isShown = true;
     settle();
-    if (init.resume) rememberAgreement();
-    if (look.consent && !hasAgreed()) await agree();
+    // The page's own wish to ask is known before anything is sent; the owner's comes with the first answer.
+    if (look.consent && !init.resume && !session.hasAgreed) await agree();
     await session.start();
     settle();
-    await speak();
-    if (session.isResumed || !look.consent) rememberAgreement();
-    if (!hasAgreed()) await agree();
+    await Promise.all([speak(), meetPeople()]);
     keepResume();
     if (session.isResumed) await resume();
     present();
     isStarting = false;
+    isStarted = true;
     ready();
     sendWaiting();
   } catch (error) {
     isStarting = false;
     await speak();
     present();
-    if (composer.isEmpty) composer.set(waitingQuestion);
-    waitingQuestion = "";
+    if (composer.isEmpty) composer.set(waiting.shift() ?? "");
     notice.show(error, start);
     if (isRefused(error)) byId("composer").hidden = true;
   }
 }
 
-// Until the visitor agrees, the page shows who asks and nothing is sent.
+// Until the visitor agrees, the page shows who asks and nothing of theirs is sent.
 async function agree() {
   await speak();
   present();
-  ready();
-  await askConsent(look);
+  await agreement.ask(look, ready);
+  session.hasAgreed = true;
   composer.focus();
+}
+
+// Not every owner names somebody to ask.
+async function meetPeople() {
+  if (look.contact !== "" || look.quietHours !== null) people ??= await load("contact").catch(() => null);
 }
 
 async function resume() {
@@ -97,34 +106,21 @@ async function resume() {
   const last = messages.at(-1);
   conversation.showHistory(messages, (message) => {
     if (message.role === "user") return questionElement(message.text);
-    return answerElement(message, message === last ? messages.at(-2)?.text : undefined);
+    const question = message === last ? messages.at(-2)?.text : undefined;
+    return answers.fromHistory(message, typeof question === "string" ? () => askByButton(question) : undefined);
   });
-}
-
-function answerElement({ id, text, citations, state }, question) {
-  const view = newView();
-  const wasCut = state === "interrupted";
-  const onRetry = wasCut && typeof question === "string" ? () => askByButton(question) : undefined;
-  view.finish({ text: String(text ?? ""), citations: citations ?? [], note: wasCut ? "cutShort" : "", onRetry, isComplete: !wasCut });
-  if (!wasCut) offerRating(view, id);
-  return view.element;
-}
-
-function newView() {
-  const view = new AnswerView(look.linkOrigins, look.language);
-  views.add(view);
-  return view;
+  own.note();
 }
 
 // Said after every ticket: the loader holds back what the page wants until then.
 function ready() {
-  binding.post("look", { color: look.color, position: look.position, title: look.title || say("defaultTitle"), unread });
+  binding.post("look", { color: look.color, position: look.position, title: titleNow(), unread: unread.count });
   binding.post("ready");
 }
 
 // The page's loader keeps what a later page needs; nothing is kept before the chat was opened.
 function keepResume() {
-  if (isShown && hasAgreed() && session.resume !== null) binding.keepResume(session.resume);
+  if (isShown && session.resume !== null) binding.keepResume(session.resume);
 }
 
 // ---- looks and words ---------------------------------------------------------------------------
@@ -132,23 +128,18 @@ function keepResume() {
 function settle() {
   look = settleLook(session.look, page);
   wear({ ...look, theme: pageTheme ?? look.theme });
+  answers.look = look;
   composer.limit = look.maxCharacters;
+  byId("close").hidden = !binding.isFramed || isInline();
 }
 
 async function speak() {
   const wanted = chooseLocale({ asked: page.locale, preferred: navigator.languages, offered: look.languages, own: look.language });
-  wantedLocale = wanted;
-  if (wanted !== currentLocale()) {
-    try {
-      const words = wanted === "en" ? en : await readStrings(wanted);
-      // Another one may have been wanted meanwhile.
-      if (wanted !== wantedLocale) return;
-      useLocale(wanted, words);
-      composer.resay();
-      for (const view of views) view.repaint();
-    } catch {
-      // The words that are there already will do.
-    }
+  // Without the words of a language, those that are there already will do.
+  const isNew = await switchLocale(wanted, (locale) => (locale === "en" ? en : readStrings(locale))).catch(() => false);
+  if (isNew) {
+    composer.resay();
+    answers.repaint();
   }
   delete document.documentElement.dataset.starting;
 }
@@ -161,12 +152,12 @@ function present() {
 // ---- ask -------------------------------------------------------------------------------------
 
 async function send(question) {
-  if (isStarting || running !== null || !hasAgreed()) {
-    waitingQuestion = question;
-    if (!isStarting && running === null && byId("consent").hidden) start();
+  if (isStarting || running !== null || agreement.isAsked || !isStarted) {
+    if (waiting.length < MOST_WAITING) waiting.push(question);
+    else tell("error", { code: "too_many_waiting" });
+    if (!isStarting && running === null && !agreement.isAsked) start();
     return;
   }
-  waitingQuestion = "";
   notice.clear();
   tell("message", { length: countCharacters(question) });
   const asked = questionElement(question);
@@ -183,7 +174,7 @@ function askByButton(question) {
 
 async function answer(question, asked) {
   const abort = new AbortController();
-  const view = newView();
+  const view = answers.create();
   running = abort;
   composer.isBusy = true;
   conversation.append(view.element);
@@ -191,6 +182,7 @@ async function answer(question, asked) {
   announce(say("working"));
   let failure = null;
   try {
+    await session.freshen(answers.withdrawRatings).catch(() => {});
     const done = await session.run(
       (token) =>
         ask(token, question, {
@@ -199,19 +191,20 @@ async function answer(question, asked) {
           onCitations: (citations) => view.setCitations(citations),
           signal: abort.signal,
         }),
-      forgetOldRatings,
+      answers.withdrawRatings,
     );
-    view.finish({ text: done.text, citations: done.citations, contact: contactElement(look), isComplete: true });
-    offerRating(view, done.message_id);
-    announce(spoken(view));
-    tell("answer", { citations: view.citationCount, complete: true });
+    const isComplete = done.cut_short !== true;
+    answers.end(view, { id: done.message_id, text: done.text, citations: done.citations, wasCut: !isComplete });
+    announce(spoken(view, isComplete));
+    tell("answer", { citations: view.citationCount, complete: isComplete });
   } catch (error) {
     failure = error;
   }
   running = null;
   composer.isBusy = false;
+  own.note();
   if (!isShown) {
-    unread += 1;
+    unread.count += 1;
     sayUnread();
   }
   if (failure !== null) settleFailure(failure, { abort, view, asked, question });
@@ -220,7 +213,7 @@ async function answer(question, asked) {
 
 // What was asked before the chat was ready, or by the page while an answer came in.
 function sendWaiting() {
-  if (waitingQuestion !== "") send(waitingQuestion);
+  if (waiting.length > 0 && running === null) send(waiting.shift());
 }
 
 function settleFailure(error, { abort, view, asked, question }) {
@@ -231,10 +224,8 @@ function settleFailure(error, { abort, view, asked, question }) {
     return;
   }
   const wasRefused = error instanceof ApiError && error.status >= 400;
-  if (view.isEmpty) {
-    view.element.remove();
-    views.delete(view);
-  } else {
+  if (view.isEmpty) answers.remove(view);
+  else {
     view.finish({ note: "cutShort", isComplete: false });
     tell("answer", { citations: 0, complete: false });
   }
@@ -243,9 +234,15 @@ function settleFailure(error, { abort, view, asked, question }) {
     asked.remove();
     if (composer.isEmpty) composer.set(question);
     present();
-    notice.show(error, () => {
+    const again = () => {
       composer.set("");
       send(question);
+    };
+    notice.show(error, again, () => {
+      const had = context;
+      clearAll(true);
+      context = had;
+      again();
     });
   } else {
     notice.show(error, () => answer(question, asked));
@@ -253,52 +250,49 @@ function settleFailure(error, { abort, view, asked, question }) {
   conversation.scrollToEnd();
 }
 
-function spoken(view) {
-  const count = view.citationCount;
-  return `${view.spokenText} ${count === 0 ? say("noSources") : say("sourcesCount", { n: count })}`;
+function spoken({ spokenText, citationCount: n }, isComplete) {
+  return `${spokenText} ${say(!isComplete ? "cutShort" : n === 0 ? "noSources" : "sourcesCount", { n })}`;
 }
 
-// ---- rate, erase ---------------------------------------------------------------------------------
-
-function offerRating(view, messageId) {
-  if (typeof messageId !== "string" || messageId === "") return;
-  view.offerRating(async (rating, reason) => {
-    const feedback = reason === undefined ? { message_id: messageId, rating } : { message_id: messageId, rating, reason };
-    await session.run((token) => sendFeedback(token, feedback), forgetOldRatings);
-    tell("feedback", { rating });
-  });
-}
-
-// A new session does not know the messages of the old one.
-function forgetOldRatings() {
-  for (const view of views) view.withdrawRating();
-}
+// ---- erase ------------------------------------------------------------------------------------------
 
 async function erase() {
   running?.abort();
-  const receipt = session.hasToken ? ((await session.run(deleteSession)).receipt ?? null) : null;
+  const had = [context, session.identity];
+  const outcome = await own.erase();
+  // What the page said meanwhile is for the next conversation.
+  const next = [context, session.identity];
   clearAll();
-  if (look.consent) forgetAgreement();
-  announce(say("erased"));
-  return receipt;
+  if (next[0] !== had[0]) context = next[0];
+  if (next[1] !== had[1]) session.identity = next[1];
+  if (look.consent) session.hasAgreed = isStarted = false;
+  if (outcome.isWhole) announce(say("erased"));
+  return outcome;
 }
 
 // The next question begins a new conversation; until then the server is asked for nothing.
-function clearAll() {
+function clearAll(isByPage) {
   running?.abort();
-  session.forget();
-  conversation.clear();
-  views = new Set();
+  session.forget(isByPage);
+  dropMessages();
   context = null;
-  waitingQuestion = "";
+  waiting = [];
   notice.clear();
   present();
 }
 
-function afterPrivacy(wasErased) {
-  if (wasErased && !hasAgreed() && look.consent) askConsent(look).then(() => composer.focus());
-  if (wasErased) (byId("consent").hidden ? composer : byId("consent-accept")).focus();
+function dropMessages(keep = 0) {
+  conversation.clear(keep);
+  if (keep === 0) answers.clear();
+  own.clear();
 }
+
+function afterPrivacy(wasErased) {
+  if (wasErased && look.consent) agreeAgain();
+  else if (wasErased) composer.focus();
+}
+
+const agreeAgain = () => agree().then(sendWaiting, (error) => notice.show(error, agreeAgain));
 
 // ---- page ------------------------------------------------------------------------------------
 
@@ -313,36 +307,44 @@ function hear(name, data) {
   if (name === "locale") {
     page.locale = data.locale;
     speak().then(present);
-  }
+  };
   if (name === "theme") {
     pageTheme = ["auto", "light", "dark"].includes(data.theme) ? data.theme : null;
     settle();
   }
   if (name === "context") context = data.context !== null && typeof data.context === "object" ? data.context : null;
-  if (name === "identify" && typeof data.token === "string") identify(data.token);
-  if (name === "reset") clearAll();
+  if (name === "identify") identify(typeof data.token === "string" ? data.token : null);
+  if (name === "reset") clearAll(true);
   if (name === "forget") erase().catch((error) => tell("error", { code: error?.code ?? "failed" }));
 }
 
 function show() {
   isShown = true;
-  unread = 0;
+  unread.count = 0;
   sayUnread();
   keepResume();
   // While the people behind it are away, a chat that opens by itself leaves the focus where it is.
-  if (document.hasFocus() || quietUntil(look.quietHours, new Date()) === "") {
+  if (document.hasFocus() || !people?.quietUntil(look.quietHours, new Date())) {
     if (byId("consent").hidden) composer.focus();
     else byId("consent-accept").focus();
   }
 }
 
+// Who somebody is decides whose conversation it is: with another, or none, it is a new one.
 async function identify(token) {
+  const wasIdentified = session.isIdentified;
   session.identity = token;
-  if (!session.hasToken) return;
+  if (token === null && wasIdentified) clearAll(true);
+  if (token === null || !session.hasToken) return;
   try {
     await session.run((visitor) => sendIdentity(visitor, token));
   } catch (error) {
     tell("error", { code: error?.code ?? "failed" });
+    if (error?.code !== "identity_invalid") return;
+    running?.abort();
+    session.leave();
+    dropMessages();
+    start();
   }
 }
 
@@ -350,38 +352,27 @@ function tell(name, detail) {
   binding.post("event", { name, detail });
 }
 
-function sayUnread() {
-  const title = look.title || say("defaultTitle");
-  document.title = unread > 0 ? `(${unread}) ${title}` : title;
-  if (unread !== toldUnread) binding.post("unread", { count: unread });
-  toldUnread = unread;
-}
-
-const isRefused = (error) => error instanceof ApiError && (error.status === 403 || error.status === 404);
+// Within the page's own text there is nothing to close.
+const isInline = () => page.position === "inline";
+const sayUnread = () => unread.tell(titleNow());
+const titleNow = () => look.title || say("defaultTitle");
+const isRefused = ({ status }) => status === 403 || status === 404;
 
 byId("log").addEventListener("click", ({ target }) => {
   if (target.matches?.("button.copy")) copyFrom(target, target.parentElement.querySelector("pre"), announce);
 });
 
-byId("privacy-open").addEventListener("click", async () => {
-  try {
-    // Few ask for it: it is loaded for those who do.
-    const { Privacy } = await import("/assets/embed/privacy.js");
-    privacy ??= new Privacy({ button, said, create, outLink, label, say, sayTime, copyFrom }, { onExport: () => session.run(exportSession), onErase: erase, onClosed: afterPrivacy, announce });
-    privacy.open({ ...look, endsAt: session.endsAt, isEmpty: !session.hasToken });
-  } catch {
-    notice.show(new ApiError(0, "offline"), null);
-  }
+byId("privacy-open").addEventListener("click", () => {
+  own.open(look, erase, afterPrivacy).catch((error) => notice.show(error, null));
 });
 
 if (binding.isFramed) {
-  const close = byId("close");
-  close.hidden = false;
-  close.addEventListener("click", () => binding.post("close"));
+  byId("close").hidden = false;
+  byId("close").addEventListener("click", () => binding.post("close"));
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Escape" || event.defaultPrevented || event.isComposing || byId("privacy").open) return;
-    if (running === null) binding.post("close");
-    else running.abort();
+    if (running !== null) running.abort();
+    else if (!isInline()) binding.post("close");
   });
 } else {
   composer.focus();
@@ -395,5 +386,14 @@ session.onStarted = () => {
   keepResume();
   if (!isStarting) ready();
 };
-session.onIdentityRefused = () => tell("error", { code: "identity_invalid" });
+answers.contact = () => people?.contactElement(look) ?? null;
+session.onAgreementWanted = async () => {
+  settle();
+  await agree();
+};
+session.onIdentityRefused = () => {
+  tell("error", { code: "identity_invalid" });
+  // What is being asked now stays.
+  dropMessages(running === null ? 0 : 2);
+};
 start();

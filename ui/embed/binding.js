@@ -55,9 +55,12 @@ class Framed {
     if (this.#unsent.length > 20) this.#unsent.shift();
   }
 
-  /** @param {string | null} resume kept by the loader; here only when the page has no storage for it */
-  keepResume(resume) {
-    this.post("resume", { resume });
+  /**
+   * @param {string | null} resume kept by the loader; here only when the page has no storage for it
+   * @param {boolean} [isKnown] to the loader
+   */
+  keepResume(resume, isKnown = false) {
+    if (!isKnown) this.post("resume", { resume });
     if (this.#keepsItself) keep(this.#site, resume);
   }
 

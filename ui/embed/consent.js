@@ -1,48 +1,54 @@
 // The visitor's agreement, where the owner asks for one.
-// Owns: the panel that stands in the place of the composer until then.
+// Owns: the panel that stands in the place of the composer until then: who asks, how long what is asked is kept, and
+// who it is passed to.
 // Never: lets anything be stored or sent before the visitor has pressed "agree"; app.js waits for this.
+// A file of its own, loaded when it is wanted; what it shares with the page it is given as `kit` (later.js).
 
-import { byId } from "./elements.js";
-import { label } from "./language.js";
+import words from "words:consent";
 
-let agreed = false;
+export { words };
+
+let kit;
 let asking = null;
+let resolve;
 
-export const hasAgreed = () => agreed;
-
-/** An earlier page of this conversation had it. */
-export function rememberAgreement() {
-  agreed = true;
-}
-
-export function forgetAgreement() {
-  agreed = false;
+export function use(given) {
+  kit = given;
 }
 
 /**
  * Resolves when the visitor agrees; asked once, however often it is called.
- * @param {{name: string, privacyAddress: string}} owner
+ * @param {{name: string, privacyAddress: string, keptHours: number, recipients: string[]}} owner
  */
-export function askConsent({ name, privacyAddress }) {
-  label(byId("consent-text"), "consentText", { name });
-  const policy = byId("consent-policy");
-  policy.hidden = privacyAddress === "";
-  if (privacyAddress !== "") policy.href = privacyAddress;
-  if (agreed) return Promise.resolve();
-  show(true);
-  asking ??= new Promise((resolve) => {
-    byId("consent-accept").addEventListener("click", () => {
-      agreed = true;
-      asking = null;
-      show(false);
-      resolve();
-    }, { once: true });
+export function askConsent({ name, privacyAddress, keptHours, recipients }) {
+  const { create, said } = kit;
+  const panel = kit.byId("consent");
+  const acts = create("div", "actions");
+  const accept = kit.button("button main", "consentAccept", () => {
+    show(panel, false);
+    asking = null;
+    resolve();
+  });
+  accept.id = "consent-accept";
+  if (privacyAddress !== "") acts.append(kit.label(kit.outLink("link", privacyAddress), "privacyPolicy"));
+  acts.append(accept);
+  const title = said("h2", "", "consentTitle");
+  title.id = "consent-title";
+  const text = said("p", "", "consentText", { name });
+  text.id = "consent-text";
+  panel.replaceChildren(title, text);
+  if (keptHours > 0) panel.append(said("p", "", "keptHours", { n: keptHours }));
+  if (recipients.length > 0) panel.append(said("p", "", "passedTo", { recipient: recipients }));
+  panel.append(acts);
+  show(panel, true);
+  asking ??= new Promise((done) => {
+    resolve = done;
   });
   return asking;
 }
 
-function show(isAsking) {
-  byId("consent").hidden = !isAsking;
-  byId("composer").hidden = isAsking;
-  byId("starters").hidden = isAsking;
+function show(panel, isAsking) {
+  panel.hidden = !isAsking;
+  kit.byId("composer").hidden = isAsking;
+  kit.byId("starters").hidden = isAsking;
 }

@@ -58,10 +58,11 @@ export class Conversation {
     this.#list.append(element);
   }
 
-  clear() {
+  /** @param {number} [keep] how many of the last elements stay */
+  clear(keep = 0) {
     this.#older = [];
     this.#earlier.hidden = true;
-    this.#list.replaceChildren();
+    this.#list.replaceChildren(...[...this.#list.children].slice(this.#list.childElementCount - keep));
     this.#latest.hidden = true;
     this.#followsEnd = true;
   }

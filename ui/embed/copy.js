@@ -12,12 +12,11 @@ const SHOWN_MILLISECONDS = 2_000;
  * @param {(text: string) => void} announce
  */
 export async function copyFrom(button, source, announce) {
-  const words = button.textContent;
   const outcome = await copied(source);
   announce(say(outcome ? "copied" : "selected"));
   button.textContent = say(outcome ? "copied" : "selected");
   setTimeout(() => {
-    button.textContent = words;
+    button.textContent = say("copy");
   }, SHOWN_MILLISECONDS);
 }
 

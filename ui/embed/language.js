@@ -9,20 +9,21 @@ const RIGHT_TO_LEFT = new Set(["ar", "he"]);
 const ALIASES = { iw: "he", cmn: "zh", yue: "zh" };
 
 let locale = "en";
+let wanted = "en";
 let english = {};
 let table = {};
 let plurals = new Intl.PluralRules("en");
 const valuesOf = new WeakMap();
 
 /**
- * The language to speak. What the page asks for comes first, then what the browser prefers among the languages that the
- * owner offers, then the site's own language.
+ * The language to speak, of those that the owner offers: what the page asks for, then what the browser prefers, then the
+ * site's own.
  * @param {{asked?: unknown, preferred?: readonly string[], offered?: unknown, own?: unknown}} wishes BCP 47 tags
  */
 export function chooseLocale({ asked, preferred = [], offered, own }) {
   const listed = Array.isArray(offered) ? offered.map(known).filter(Boolean) : [];
   const isOffered = (one) => one !== "" && (listed.length === 0 || listed.includes(one));
-  return known(asked) || preferred.map(known).find(isOffered) || known(own) || "en";
+  return [asked, ...preferred, own].map(known).find(isOffered) ?? listed[0] ?? "en";
 }
 
 function known(tag) {
@@ -34,14 +35,15 @@ function known(tag) {
 /** What the owner reads of a visitor's choice is English, whatever the visitor saw. */
 export const inEnglish = (key) => english[key];
 
-export function currentLocale() {
-  return locale;
-}
-
 /** @param {object} words of English, for what another table lacks */
 export function setEnglish(words) {
   english = words;
   if (locale === "en") table = words;
+}
+
+/** @param {object} words of English, of a part of the page that came later */
+export function addEnglish(words) {
+  Object.assign(english, words);
 }
 
 /** Makes a language the current one; what is on the page says it anew. */
@@ -56,13 +58,30 @@ export function useLocale(next, words) {
 }
 
 /**
+ * @param {string} next one of LOCALES @param {(locale: string) => object | Promise<object>} read
+ * @returns {Promise<boolean>} whether the language is another now
+ */
+export async function switchLocale(next, read) {
+  wanted = next;
+  if (next === locale) return false;
+  const words = await read(next);
+  // Another one may have been wanted meanwhile.
+  if (wanted !== next) return false;
+  useLocale(next, words);
+  return true;
+}
+
+/**
  * @param {string} key of strings.json
- * @param {Record<string, string | number>} [values] for its {placeholders}; `n` also chooses the plural form
+ * @param {Record<string, string | number | string[]>} [values] for its {placeholders}; `n` also chooses the plural form
  */
 export function say(key, values = {}) {
   let words = table[key] ?? english[key] ?? key;
   if (typeof words === "object") words = words[plurals.select(values.n)] ?? words.other;
-  return words.replace(/\{(\w+)\}/g, (_, name) => (typeof values[name] === "number" ? sayNumber(values[name]) : (values[name] ?? "")));
+  return words.replace(/\{(\w+)\}/g, (_, name) => {
+    const value = values[name] ?? "";
+    return typeof value === "number" ? sayNumber(value) : Array.isArray(value) ? sayList(value) : value;
+  });
 }
 
 /** Sets words that follow the language from now on: `label(button, "label:close")`. */
@@ -89,9 +108,11 @@ export function sayNumber(number) {
   return new Intl.NumberFormat(`${locale}-u-nu-latn`).format(number);
 }
 
-/** @param {number} milliseconds since 1970 */
-export function sayTime(milliseconds) {
-  return new Intl.DateTimeFormat(`${locale}-u-nu-latn`, { dateStyle: "medium", timeStyle: "short" }).format(milliseconds);
+const sayList = (names) => new Intl.ListFormat(locale).format(names);
+
+/** @param {number} milliseconds since 1970 @param {object} [style] of Intl.DateTimeFormat */
+export function sayTime(milliseconds, style = { dateStyle: "medium", timeStyle: "short" }) {
+  return new Intl.DateTimeFormat(`${locale}-u-nu-latn`, style).format(milliseconds);
 }
 
 /**

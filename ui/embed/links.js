@@ -3,6 +3,8 @@
 // passage's address", and text fragments (https://wicg.github.io/scroll-to-text-fragment/).
 // Never: builds an element or fetches an address. Everything doubtful is "not live".
 
+import { cleanLine } from "./text.js";
+
 const LONGEST_ADDRESS = 2048;
 
 /**
@@ -59,9 +61,15 @@ export function citationAddress(citation) {
 export function sayAddress(raw) {
   const url = webAddress(raw);
   if (url === null) return "";
-  const path = url.pathname === "/" ? "" : url.pathname;
-  const said = `${url.host}${path}`;
-  return said.length <= 60 ? said : `${said.slice(0, 59)}…`;
+  return cleanLine(`${url.host}${url.pathname === "/" ? "" : decoded(url.pathname)}`, 60);
+}
+
+function decoded(path) {
+  try {
+    return decodeURI(path);
+  } catch {
+    return path;
+  }
 }
 
 // Long quotes are given as "first words, last words": the browser marks everything between

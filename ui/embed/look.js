@@ -4,10 +4,12 @@
 
 import { accentColors, parseColor } from "./color.js";
 import { webAddress } from "./links.js";
-import { cleanLine } from "./text.js";
+import { clean, cleanLine } from "./text.js";
 
-const MOST_STARTERS = 4;
+const MOST_STARTERS = 6;
+const MOST_RECIPIENTS = 10;
 const MOST_ORIGINS = 50;
+const LONGEST_GREETING = 500;
 const DEFAULT_CHARACTERS = 1000;
 const THEMES = ["auto", "light", "dark"];
 
@@ -22,8 +24,8 @@ export function settleLook(owner, page) {
   return {
     // Whoever asks for an agreement has a name, at the least that of the page's host.
     name: cleanLine(owner?.name, 80) || hostOf(page?.origin),
-    title: first("title", line(60)) ?? cleanLine(owner?.name, 60),
-    greeting: first("greeting", line(400)) ?? "",
+    title: first("title", line(80)) ?? cleanLine(owner?.name, 80),
+    greeting: first("greeting", lines) ?? "",
     starters: first("starters", starters) ?? [],
     contact: cleanLine(owner?.contact, 300),
     theme: first("theme", one(THEMES)) ?? "auto",
@@ -31,6 +33,8 @@ export function settleLook(owner, page) {
     position: first("position", one(["bottom-right", "bottom-left", "top-right", "top-left"])),
     avatar: initials(owner?.avatar),
     corner: Number.isFinite(owner?.corner) ? Math.min(24, Math.max(0, owner.corner)) : null,
+    keptHours: owner?.kept_hours > 0 && Number.isInteger(owner.kept_hours) ? owner.kept_hours : 0,
+    recipients: list(owner?.recipients, MOST_RECIPIENTS, 80),
     consent: owner?.consent === true || page?.consent === true,
     quietHours: owner?.quiet_hours ?? null,
     privacyAddress: webAddress(owner?.privacy_url)?.href ?? "",
@@ -46,9 +50,18 @@ function hostOf(origin) {
 }
 
 function starters(raw) {
-  if (!Array.isArray(raw)) return undefined;
-  const sound = raw.slice(0, MOST_STARTERS).map((text) => cleanLine(text, 120)).filter(Boolean);
+  const sound = list(raw, MOST_STARTERS, 120);
   return sound.length > 0 ? sound : undefined;
+}
+
+function list(raw, most, limit) {
+  return Array.isArray(raw) ? raw.slice(0, most).map((text) => cleanLine(text, limit)).filter(Boolean) : [];
+}
+
+// The owner's line breaks stay.
+function lines(raw) {
+  const text = Array.from(clean(raw)).slice(0, LONGEST_GREETING).join("").trim();
+  return text.replace(/\n{3,}/g, "\n\n") || undefined;
 }
 
 function initials(raw) {

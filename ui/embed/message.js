@@ -28,6 +28,7 @@ export class AnswerView {
   #after = create("div", "after");
   #working = said("p", "working", "working");
   #origins;
+  #language;
   #shown = 0;
   #isScheduled = false;
   #isPending = false;
@@ -35,13 +36,13 @@ export class AnswerView {
 
   /**
    * @param {Set<string>} origins whose addresses may be live in the text
-   * @param {string} language of the answer, "" if unknown
+   * @param {string} language of the site's pages, "" if unknown; an answer is in the visitor's
    */
   constructor(origins, language) {
     this.#origins = origins;
     this.element = create("li", "message answer");
     this.element.setAttribute("aria-busy", "true");
-    if (language !== "") this.#body.lang = language;
+    this.#language = language;
     this.element.append(said("h2", "hidden-text", "answer"), this.#working, this.#body, this.#after);
   }
 
@@ -88,7 +89,7 @@ export class AnswerView {
       });
       this.#after.append(again);
     }
-    if (this.#citations.length > 0) this.#after.append(sourcesElement(this.#citations));
+    if (this.#citations.length > 0) this.#after.append(sourcesElement(this.#citations, this.#language));
     else if (isComplete) {
       this.#after.append(said("p", "note", "noSources"));
       if (contact) this.#after.append(contact);
@@ -112,7 +113,7 @@ export class AnswerView {
     this.#shown = 0;
     this.#paint();
     const sources = this.#after.querySelector(".sources");
-    if (sources !== null) sources.replaceWith(sourcesElement(this.#citations));
+    if (sources !== null) sources.replaceWith(sourcesElement(this.#citations, this.#language));
   }
 
   // The first piece is painted at once, and those of the same frame together at the next one.

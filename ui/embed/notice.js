@@ -1,7 +1,7 @@
 // What went wrong, in plain words, under the conversation.
 // Owns: the words for each kind of failure, the waiting time of a limit, the "try again" button, and the line that says
 // that there is no network.
-// Never: repeats a call by itself, or shows a server's text that is not its public message.
+// Never: repeats a call by itself, or shows a text of the server's.
 
 import { ApiError } from "./api.js";
 import { byId } from "./elements.js";
@@ -9,6 +9,7 @@ import { label, say, sayWait } from "./language.js";
 import { cleanLine } from "./text.js";
 
 const DEFAULT_WAIT_SECONDS = 60;
+const BY_CODE = { conversation_full: "conversationFull", message_too_long: "messageTooLong", answer_in_progress: "answerInProgress" };
 
 export class Notice {
   #element = byId("notice");
@@ -50,20 +51,18 @@ export class Notice {
   /**
    * @param {unknown} error
    * @param {(() => void) | null} onRetry offered as "try again"; null when that cannot help
+   * @param {() => void} [onNew] offered as "new conversation" where only that helps
    */
-  show(error, onRetry) {
+  show(error, onRetry, onNew) {
     this.clear();
-    const { key, text, reference, waitSeconds, canRetry } = wordsFor(error);
-    const offersRetry = onRetry !== null && canRetry;
-    this.#onRetry = offersRetry ? onRetry : null;
-    if (text === "") label(this.#text, `${key}`, { wait: sayWait(Math.max(1, waitSeconds)) });
-    else {
-      delete this.#text.dataset.say;
-      this.#text.textContent = text;
-    }
+    const { key, reference, waitSeconds, canRetry } = wordsFor(error);
+    const isFull = onNew !== undefined && key === "conversationFull";
+    this.#onRetry = isFull ? onNew : canRetry ? onRetry : null;
+    label(this.#text, `${key}`, { wait: sayWait(Math.max(1, waitSeconds)) });
+    label(this.#retry, isFull ? "newConversation" : "retry");
     label(this.#reference, "reference", { id: reference });
     this.#reference.hidden = reference === "";
-    this.#retry.hidden = !offersRetry;
+    this.#retry.hidden = this.#onRetry === null;
     this.#retry.removeAttribute("aria-disabled");
     this.#element.hidden = false;
     this.#element.classList.toggle("limited", waitSeconds > 0);
@@ -91,7 +90,7 @@ export class Notice {
 }
 
 function wordsFor(error) {
-  const words = { key: "failed", text: "", reference: "", waitSeconds: 0, canRetry: true };
+  const words = { key: "failed", reference: "", waitSeconds: 0, canRetry: true };
   if (!(error instanceof ApiError)) return words;
   if (error.status === 429) {
     words.waitSeconds = error.retryAfterSeconds || DEFAULT_WAIT_SECONDS;
@@ -103,10 +102,9 @@ function wordsFor(error) {
     words.canRetry = false;
   } else if (error.status === 503) {
     words.key = "busy";
-  } else if (error.status >= 400 && error.status < 500 && error.status !== 401 && error.message !== "") {
-    // About what was typed: the server's public text says what to change.
-    words.text = cleanLine(error.message, 300);
-    words.canRetry = false;
+  } else if (BY_CODE[error.code] !== undefined) {
+    words.key = BY_CODE[error.code];
+    words.canRetry = error.code === "answer_in_progress";
   }
   if (error.status !== 429) words.reference = cleanLine(error.requestId, 80);
   return words;

@@ -1,13 +1,20 @@
 // What the visitor can know and do about what is kept of them: a copy of it, and its erasure with a receipt.
 // Owns: the dialog and its four faces: what is kept, the copy, the question before erasing, the receipt.
 // Never: calls the server (it is given what does), closes over a failure, or keeps a copy of the data.
-// A file of its own, loaded when it is wanted for the first time; what it shares with the page it is given as `kit`, so
-// that there is one language and one way to make an element.
+// A file of its own, loaded when it is wanted for the first time; what it shares with the page it is given as `kit`
+// (later.js).
+
+import words from "words:privacy";
+
+export { words };
 
 let kit;
-// The same names as in elements.js, language.js and copy.js.
 const button = (...given) => kit.button(...given);
 const said = (...given) => kit.said(...given);
+
+export function use(given) {
+  kit = given;
+}
 
 export class Privacy {
   #dialog = document.getElementById("privacy");
@@ -17,12 +24,10 @@ export class Privacy {
   #wasErased = false;
 
   /**
-   * @param {object} given the functions of the page: button, said, create, outLink, label, say, sayTime, copyFrom
-   * @param {{onExport: () => Promise<string>, onErase: () => Promise<object | null>, onClosed: (wasErased: boolean) => void,
-   *   announce: (text: string) => void}} options onErase resolves with the server's receipt, null if there was nothing
+   * @param {{onExport: () => Promise<{text: string, isWhole: boolean}>, onErase: () => Promise<{receipt: object | null,
+   *   isWhole: boolean}>, onClosed: (wasErased: boolean) => void}} options isWhole: it reached all that is shown
    */
-  constructor(given, options) {
-    kit = given;
+  constructor(options) {
     this.#options = options;
     this.#dialog.addEventListener("close", () => {
       this.#dropFile();
@@ -31,7 +36,7 @@ export class Privacy {
     });
   }
 
-  /** @param {{name: string, privacyAddress: string, endsAt: number, isEmpty: boolean}} about endsAt in milliseconds */
+  /** @param {{name: string, privacyAddress: string, keptHours: number, recipients: string[], isEmpty: boolean}} about */
   open(about) {
     this.#about = about;
     this.#wasErased = false;
@@ -40,9 +45,10 @@ export class Privacy {
   }
 
   #showAbout() {
-    const { name, privacyAddress, endsAt, isEmpty } = this.#about;
+    const { name, privacyAddress, keptHours, recipients, isEmpty } = this.#about;
     const content = [said("p", "", isEmpty ? "privacyNothing" : "privacyKept", { name })];
-    if (!isEmpty && endsAt > 0) content.push(said("p", "", "privacyEnds", { time: kit.sayTime(endsAt) }));
+    if (!isEmpty && keptHours > 0) content.push(said("p", "", "keptHours", { n: keptHours }));
+    if (!isEmpty && recipients.length > 0) content.push(said("p", "", "passedTo", { recipient: recipients }));
     if (privacyAddress !== "") content.push(kit.label(kit.outLink("link", privacyAddress), "privacyPolicy"));
     const acts = [button("button", "done", () => this.#dialog.close())];
     if (!isEmpty) {
@@ -55,7 +61,7 @@ export class Privacy {
   }
 
   async #export() {
-    const text = await this.#options.onExport();
+    const { text, isWhole } = await this.#options.onExport();
     // A frame may not be allowed to save files: then the text can still be copied.
     this.#file = URL.createObjectURL(new Blob([text], { type: "application/json" }));
     const save = said("a", "button", "saveFile");
@@ -66,7 +72,7 @@ export class Privacy {
       this.#dropFile();
       this.#showAbout();
     });
-    this.#show("exportTitle", [said("p", "", "exportHelp"), data], [this.#copyButton(data, "main"), save, back]);
+    this.#show("exportTitle", [said("p", "", isWhole ? "exportHelp" : "endedText"), data], [this.#copyButton(data, "main"), save, back]);
   }
 
   #showQuestion() {
@@ -76,17 +82,18 @@ export class Privacy {
   }
 
   async #erase() {
-    const receipt = await this.#options.onErase();
+    const { receipt, isWhole } = await this.#options.onErase();
     this.#wasErased = true;
-    if (receipt === null) return this.#dialog.close();
+    const done = button("button main", "done", () => this.#dialog.close());
+    const rest = isWhole ? [] : [said("p", "", "endedText")];
+    if (receipt === null) return isWhole ? this.#dialog.close() : this.#show("endedTitle", rest, [done]);
     const values = { n: Number(receipt.messages) || 0, time: timeOf(receipt.erased_at) };
     const data = dataElement("receipt", JSON.stringify(receipt, null, 2));
-    const done = button("button main", "done", () => this.#dialog.close());
-    return this.#show("receiptTitle", [said("p", "", "receiptText", values), said("p", "", "receiptHint"), data], [done, this.#copyButton(data, "")]);
+    return this.#show("receiptTitle", [said("p", "", "receiptText", values), ...rest, said("p", "", "receiptHint"), data], [done, this.#copyButton(data, "")]);
   }
 
   #copyButton(data, className) {
-    return button(`button ${className}`, "copy", ({ target }) => kit.copyFrom(target, data, this.#options.announce));
+    return button(`button ${className}`, "copy", ({ target }) => kit.copyFrom(target, data, kit.announce));
   }
 
   // The first act gets the focus.
@@ -110,8 +117,8 @@ export class Privacy {
     failure.textContent = "";
     try {
       await act();
-    } catch {
-      failure.textContent = kit.say(failed);
+    } catch (error) {
+      failure.textContent = kit.say(error?.code === "session_ended" ? "endedText" : failed);
     }
     pressed.removeAttribute("aria-disabled");
     kit.label(pressed, before);

@@ -12,6 +12,8 @@ const TAGS = new Set([
   "span", "strong", "table", "tbody", "td", "th", "thead", "tr", "ul",
 ]);
 const ATTRIBUTES = new Set(["aria-label", "class", "dir", "href", "referrerpolicy", "rel", "role", "scope", "start", "tabindex", "target", "title", "type"]);
+// Hebrew, Arabic and their neighbours, https://www.unicode.org/reports/tr9/#Bidirectional_Character_Types
+const RIGHT_TO_LEFT = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/u;
 
 /**
  * @param {Element} parent whose children become the answer
@@ -31,12 +33,15 @@ function outsideLink(address) {
   return { href: address, target: "_blank", rel: "noopener noreferrer nofollow", referrerpolicy: "no-referrer" };
 }
 
-function blockNode(block, scope) {
+// The direction of a whole list, quote or table is that of its first letter, so that marks and columns stand on one side;
+// what is inside inherits it.
+function blockNode(block, scope, isInside = false) {
+  const direction = isInside ? {} : { dir: directionOf(block) };
   switch (block.type) {
     case "heading":
-      return node(`h${deepen(scope, block)}`, { dir: "auto" }, inlineNodes(block.children, scope));
+      return node(`h${deepen(scope, block)}`, direction, inlineNodes(block.children, scope));
     case "list": {
-      const attributes = { dir: "auto" };
+      const attributes = direction;
       if (block.ordered && block.start !== 1) attributes.start = String(block.start);
       return node(block.ordered ? "ol" : "ul", attributes, block.items.map((item) => itemNode(item, scope)));
     }
@@ -45,14 +50,26 @@ function blockNode(block, scope) {
     case "plain":
       return node("p", { dir: "auto", class: "plain" }, [block.text]);
     case "quote":
-      return node("blockquote", { dir: "auto" }, block.children.map((child) => blockNode(child, scope)));
+      return node("blockquote", direction, block.children.map((child) => blockNode(child, scope, true)));
     case "table":
-      return tableNode(block, scope);
+      return tableNode(block, scope, direction);
     case "rule":
       return node("hr", {}, []);
     default:
-      return node("p", { dir: "auto" }, inlineNodes(block.children, scope));
+      return node("p", direction, inlineNodes(block.children, scope));
   }
+}
+
+// Text in code has the direction of code, and is no sign of the language.
+function lettersOf(block) {
+  if (block.type === "code") return "";
+  const inside = [block.value ?? "", block.head ?? [], block.items ?? [], block.children ?? [], (block.rows ?? []).flat()].flat(2);
+  return inside.map((one) => (typeof one === "string" ? one : lettersOf(one))).join(" ");
+}
+
+function directionOf(block) {
+  const [letter] = /\p{L}/u.exec(lettersOf(block)) ?? [];
+  return letter === undefined ? "auto" : RIGHT_TO_LEFT.test(letter) ? "rtl" : "ltr";
 }
 
 // Levels follow the page's outline: the message is h2, and none is skipped.
@@ -73,15 +90,15 @@ function codeNode({ language, text }) {
 // An item of one paragraph is shown without the paragraph's margins.
 function itemNode(blocks, scope) {
   const children = blocks.flatMap((block, index) =>
-    index === 0 && block.type === "paragraph" ? inlineNodes(block.children, scope) : [blockNode(block, scope)],
+    index === 0 && block.type === "paragraph" ? inlineNodes(block.children, scope) : [blockNode(block, scope, true)],
   );
-  return node("li", { dir: "auto" }, children);
+  return node("li", {}, children);
 }
 
-function tableNode(block, scope) {
+function tableNode(block, scope, direction) {
   const cell = (tag, attributes) => (children, column) =>
-    node(tag, { ...attributes, dir: "auto", class: `align-${block.align[column]}` }, inlineNodes(children, scope));
-  return node("div", { class: "table", tabindex: "0", role: "group", "aria-label": say("table") }, [
+    node(tag, { ...attributes, class: `align-${block.align[column]}` }, inlineNodes(children, scope));
+  return node("div", { class: "table", tabindex: "0", role: "group", "aria-label": say("table"), ...direction }, [
     node("table", {}, [
       node("thead", {}, [node("tr", {}, block.head.map(cell("th", { scope: "col" })))]),
       node("tbody", {}, block.rows.map((row) => node("tr", {}, row.map(cell("td", {}))))),

@@ -14,19 +14,20 @@ export function soundCitations(citations) {
   return citations.filter((citation) => Number.isInteger(citation?.id) && typeof citation.url === "string").slice(0, MOST_CITATIONS);
 }
 
-export function sourcesElement(citations) {
+/** @param {string} language of the site's pages, "" if unknown */
+export function sourcesElement(citations, language) {
   const section = create("section", "sources");
   const list = create("ol", "sources-list");
   // The numbers are written out, as those in the text are; a list without marks keeps its role here.
   list.setAttribute("role", "list");
   const pages = new Map();
   for (const citation of citations) pages.set(citation.url, [...(pages.get(citation.url) ?? []), citation]);
-  for (const quotes of pages.values()) list.append(sourceElement(quotes));
+  for (const quotes of pages.values()) list.append(sourceElement(quotes, language));
   section.append(said("h3", "sources-title", "sources"), list);
   return section;
 }
 
-function sourceElement(citations) {
+function sourceElement(citations, language) {
   const [first] = citations;
   const item = create("li", "source");
   const address = citationAddress(first);
@@ -34,15 +35,16 @@ function sourceElement(citations) {
   const title = linkElement("source-link", address);
   const words = create("span", "source-title", name);
   words.dir = "auto";
+  if (language !== "") words.lang = language;
   const place = create("span", "source-address", sayAddress(first.url));
   place.dir = "ltr";
   title.append(words, place);
   if (address !== null) title.append(create("span", "hidden-text", ", "), said("span", "hidden-text", "opensNewTab"));
-  item.append(title, ...citations.map((citation) => quoteElement(citation, name)));
+  item.append(title, ...citations.map((citation) => quoteElement(citation, name, language)));
   return item;
 }
 
-function quoteElement(citation, name) {
+function quoteElement(citation, name, language) {
   const row = create("div", "source-quote");
   const number = linkElement("cite", citationAddress(citation));
   number.textContent = String(citation.id);
@@ -52,6 +54,7 @@ function quoteElement(citation, name) {
   if (quote !== "") {
     const block = create("blockquote", "source-words", quote);
     block.dir = "auto";
+    if (language !== "") block.lang = language;
     row.append(block);
   }
   return row;

@@ -27,6 +27,10 @@ export function createChat(settings, onDestroy) {
   let isLoaded = false;
   let isHere = false;
   let isReady = false;
+  // What a frame was told, and what changed since its `init`.
+  let isGreeted = false;
+  let told;
+  let late = {};
   // The ticket: being asked for, had, wanted by the frame.
   let isAsking = false;
   let held;
@@ -61,21 +65,24 @@ export function createChat(settings, onDestroy) {
       tell("theme", { theme: presentation.theme });
     },
     identify(claim) {
-      identity = String(claim.token);
-      tell("identify", { token: identity });
+      const token = claim && claim.token;
+      if (claim !== null && typeof token !== "string") return console.error("Chatward: identify takes {token} or null.");
+      identity = token;
+      tell("identify", { token });
     },
     setContext(members) {
       context = {};
       for (const name of Object.keys(members)) context[name] = String(members[name]);
-      tell("context", { context });
+      if (isReady) post("context", { context });
     },
     reset() {
-      keep(null);
-      tell("reset");
+      keep();
+      if (isLoaded) tell("reset", {}, true);
     },
     forget() {
-      // What a visit of an earlier page left on the server is erased too, without opening anything.
-      if (!isLoaded && !recall()) return;
+      // What a visit of an earlier page left on the server is erased too, without opening anything. Who it was is still
+      // needed for that: it goes with the resume id.
+      if (!isLoaded && !recall()) return drop();
       load();
       tell("forget", {}, true);
     },
@@ -92,7 +99,12 @@ export function createChat(settings, onDestroy) {
       hearers = hearers.filter((one) => one[0] !== name || one[1] !== hearer);
     },
     push(...calls) {
-      for (const [name, ...rest] of calls) api[name]?.(...rest);
+      for (const call of calls) {
+        attempt(() => {
+          const [name, ...rest] = call;
+          api[name]?.(...rest);
+        });
+      }
     },
   };
   return { api, mount: stage.mount, open };
@@ -103,14 +115,14 @@ export function createChat(settings, onDestroy) {
     if (stop.signal.aborted || stage.isOpen()) return;
     load();
     stage.show(takesFocus);
-    tell("shown");
+    tellSeen();
     emit("open");
   }
 
   function close() {
     if (!stage.isOpen()) return;
     stage.hide();
-    tell("hidden");
+    tellSeen();
     emit("close");
   }
 
@@ -131,7 +143,8 @@ export function createChat(settings, onDestroy) {
 
   // The frame begins anew; what waits for it goes on waiting.
   function lose() {
-    isHere = isReady = false;
+    isHere = isReady = isGreeted = false;
+    told = 0;
     clearTimeout(silence);
     stage.cover();
   }
@@ -159,12 +172,15 @@ export function createChat(settings, onDestroy) {
       askForTicket();
     } else if (chatward === "ready") {
       isReady = true;
-      if (context) tell("context", { context });
+      if (context) post("context", { context });
+      for (const name in late) post(name, late[name]);
+      late = {};
       // Who went on with the page meanwhile keeps the focus there.
-      if (!stage.isOpen()) tell("hidden");
-      else if (stage.isFocused()) tell("shown");
-      for (const one of waiting.splice(0)) tell(...one);
-      emit("ready");
+      if (!isGreeted && stage.isOpen() && !stage.isFocused()) told = "shown";
+      tellSeen();
+      for (const one of waiting.splice(0)) post(...one);
+      if (!isGreeted) emit("ready");
+      isGreeted = true;
     } else if (chatward === "close") close();
     else if (chatward === "look") stage.dress(data);
     else if (chatward === "unread") stage.count(stage.isOpen() ? 0 : data.count);
@@ -174,7 +190,13 @@ export function createChat(settings, onDestroy) {
 
   function tell(name, rest, waits) {
     if (isReady) post(name, rest);
-    else if (waits && waiting.length < MOST_WAITING) waiting.push([name, rest]);
+    else if (!waits) late[name] = rest;
+    else if (waiting.length < MOST_WAITING) waiting.push([name, rest]);
+  }
+
+  function tellSeen() {
+    const now = stage.isOpen() ? "shown" : "hidden";
+    if (isReady && now !== told) post((told = now));
   }
 
   function post(name, rest) {
@@ -196,6 +218,8 @@ export function createChat(settings, onDestroy) {
     if (isWanted && isHere) {
       isWanted = false;
       held = null;
+      // All of it is in what follows.
+      late = {};
       if (ticket) post("init", { ticket, resume: recall(), identity, presentation, open: stage.isOpen(), storage });
       else post("refused", { code, retry_after });
     } else if (!ticket && !isHere) stage.cover(true, code === "offline" || code === "limited");
@@ -222,7 +246,8 @@ export function createChat(settings, onDestroy) {
   }
 
   function keep(value) {
-    resume = typeof value === "string" ? value : null;
+    resume = value;
+    if (!resume) drop();
     try {
       if (resume) sessionStorage.setItem(key, resume);
       else sessionStorage.removeItem(key);
@@ -232,14 +257,21 @@ export function createChat(settings, onDestroy) {
     }
   }
 
+  // Who it was and what the page told go with the conversation that they were given for.
+  function drop() {
+    identity = context = 0;
+  }
+
   function emit(event, detail) {
-    for (const [name, hearer] of hearers) {
-      if (name !== event) continue;
-      try {
-        hearer(detail);
-      } catch (error) {
-        reportError(error);
-      }
-    }
+    for (const [name, hearer] of hearers) if (name === event) attempt(() => hearer(detail));
+  }
+}
+
+// What the page's own code throws is the page's to see, and stops nothing here.
+function attempt(run) {
+  try {
+    run();
+  } catch (error) {
+    reportError(error);
   }
 }

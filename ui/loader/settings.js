@@ -14,7 +14,7 @@ export function readSettings(element, origin) {
   if (!element) return;
   const { siteId, position, target, theme, title, greeting, starters, primaryColor, locale, nonce, openOnLoad, consent } = element.dataset;
   const site = element.getAttribute("site-id") ?? siteId;
-  if (!/^cw_pk_(live|test|dev)_[0-9A-Za-z]+$/.test(site)) return;
+  if (!/^cw_pk_[a-z]+_\w+$/.test(site)) return;
   const isInline = position === "inline";
   return {
     site,
@@ -26,7 +26,7 @@ export function readSettings(element, origin) {
       // Corners are named as they are seen; where none is named, it is where a line of text ends.
       position: isInline || isCorner(position) ? position : isRightToLeft() ? "bottom-left" : "bottom-right",
       theme,
-      color: isColor(primaryColor) ? primaryColor : undefined,
+      color: primaryColor,
       starters: starters && list(starters),
       consent: isSet(consent),
       locale,
@@ -42,7 +42,7 @@ export const isCorner = (value) => /^(top|bottom)-(left|right)$/.test(value);
 export const isColor = (value) => /^#([\da-f]{3}){1,2}$/i.test(value);
 
 const isSet = (value) => value !== undefined && value !== "false";
-const isRightToLeft = () => getComputedStyle(document.body ?? document.documentElement).direction === "rtl";
+const isRightToLeft = () => getComputedStyle(document.body).direction === "rtl";
 
 function list(text) {
   try {

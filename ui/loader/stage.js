@@ -22,17 +22,18 @@ export function createStage({ site, origin, nonce, presentation }, stop, onToggl
   const host = element("chatward-widget", { site, position: presentation.position });
   const root = host.attachShadow({ mode: "open" });
   const badge = element("span");
-  const launcher = element("button", { class: "launcher", part: "launcher", "aria-expanded": "false", "aria-controls": "panel" }, element("i"), badge);
+  const launcher = element("button", { class: "launcher", part: "launcher", "aria-expanded": "false" }, element("i"), badge);
   const text = element("p", { role: "status" });
   const again = element("button");
   const less = element("button");
   const cover = element("div", {}, text, again, less);
-  const panel = element("dialog", { class: "panel", id: "panel" });
+  const panel = element("dialog", { class: "panel" });
   const seen = window.visualViewport;
   let frame;
   let back;
   let called;
   let gone;
+  let title;
   let unread = 0;
   let observer;
   let returns = 0;
@@ -44,6 +45,7 @@ export function createStage({ site, origin, nonce, presentation }, stop, onToggl
   } catch {
     root.append(element("style", { nonce: nonce || "" }, STYLES));
   }
+  if (isInline) panel.setAttribute("role", "region");
   root.append(launcher, panel);
   launcher.onclick = onToggle;
   less.onclick = onClose;
@@ -136,7 +138,9 @@ export function createStage({ site, origin, nonce, presentation }, stop, onToggl
   function dress(look) {
     if (!isInline && isCorner(look.position)) host.setAttribute("position", look.position);
     if (look.theme) panel.style.colorScheme = look.theme === "auto" ? "" : look.theme;
-    if (isColor(look.color)) launcher.style.setProperty("--owner-color", look.color);
+    if (look.title) title = look.title;
+    speak(host.lang);
+    if (isColor(look.color)) launcher.style.setProperty("--owner", look.color);
     const others = document.querySelectorAll(`chatward-widget[position=${host.getAttribute("position")}]`);
     launcher.style.setProperty("--place", [...others].indexOf(host));
     // The icon has at least 3:1 on any colour, also on one that the page sets by its own style.
@@ -147,7 +151,9 @@ export function createStage({ site, origin, nonce, presentation }, stop, onToggl
   function speak(locale) {
     [host.lang, called, less.textContent, again.textContent, gone] = wordsFor(locale);
     host.dir = /ar|he/.test(host.lang) ? "rtl" : "ltr";
+    called = title || called;
     panel.setAttribute("aria-label", called);
+    if (frame) frame.title = called;
     count(unread);
   }
 
@@ -168,8 +174,8 @@ export function createStage({ site, origin, nonce, presentation }, stop, onToggl
   // two fingers is left as it is.
   function fit() {
     const isWhole = seen?.scale === 1;
-    panel.style.setProperty("--seen-height", isWhole ? `${seen.height}px` : "");
-    panel.style.setProperty("--seen-top", isWhole ? `${seen.offsetTop}px` : "");
+    panel.style.setProperty("--tall", isWhole ? `${seen.height}px` : "");
+    panel.style.setProperty("--top", isWhole ? `${seen.offsetTop}px` : "");
   }
 }
 

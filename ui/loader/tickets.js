@@ -2,8 +2,9 @@
 // Owns: the one request that the loader makes, its deadline and its bounded retries.
 // Never: sends a cookie, is called before the first opening, or holds what a ticket is traded for.
 
-const DEADLINE_MS = 10_000;
-const PAUSES_MS = [0, 400, 1200, 3600];
+// Three tries and the pauses end within 18 seconds: a frame waits for 20.
+const DEADLINE_MS = 5_300;
+const PAUSES_MS = [0, 400, 1600];
 // Below the server's 30 seconds, for a frame that loads slowly.
 const FRESH_MS = 20_000;
 

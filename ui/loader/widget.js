@@ -11,16 +11,17 @@ import { SMALL } from "./styles.js";
 
 const ELEMENT = "chatward-chat";
 const script = document.currentScript ?? document.querySelector("script[data-site-id][src*='widget.js']");
-const origin = new URL(script?.src ?? location.href, document.baseURI).origin;
+const origin = new URL(script?.src || location).origin;
 
 if (!customElements.get(ELEMENT)) {
   customElements.define(
     ELEMENT,
     class extends HTMLElement {
       connectedCallback() {
-        whenParsed(() => {
+        // Behind the end of one that this one replaces, whichever of them the page moved first.
+        whenParsed(() => queueMicrotask(() => queueMicrotask(() => {
           if (this.isConnected) this.chat ??= start(this);
-        });
+        })));
       }
 
       disconnectedCallback() {
@@ -48,7 +49,7 @@ function whenParsed(run) {
 function start(element) {
   const settings = readSettings(element, origin);
   if (!settings) return console.error("Chatward: data-site-id is missing or is not a publishable key (cw_pk_…).");
-  if (document.querySelector(`chatward-widget[site=${settings.site}]`)) return;
+  if (document.querySelector(`chatward-widget[site=${settings.site}]`)) return console.warn("Chatward: twice on this page.");
   const { parent } = settings;
   if (!parent) return console.error("Chatward: no element matches data-target.");
   const { api, mount, open } = createChat(settings, (gone) => {

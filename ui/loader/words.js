@@ -14,8 +14,8 @@ const WORDS = [
   "nl|Chat|Sluiten|Opnieuw|De chat is niet beschikbaar.",
   "pl|Czat|Zamknij|Ponów|Czat jest niedostępny.",
   "tr|Sohbet|Kapat|Tekrar dene|Sohbet kullanılamıyor.",
-  "ar|الدردشة|إغلاق|إعادة|الدردشة غير متاحة.",
-  "he|צ׳אט|סגירה|שוב|הצ׳אט אינו זמין.",
+  "ar|الدردشة|إغلاق|إعادة المحاولة|الدردشة غير متاحة.",
+  "he|צ׳אט|סגירה|לנסות שוב|הצ׳אט אינו זמין.",
   "zh|聊天|关闭|重试|聊天不可用。",
   "ja|チャット|閉じる|再試行|チャットを利用できません。",
 ];

@@ -89,7 +89,7 @@ test("what the attributes say reaches the frame, and nothing else does", async (
     title: "Ask the shop", greeting: "Good day.", starters: ["One?", "Two?"], theme: "dark", locale: "de", color: "#123456", position: "bottom-right", consent: false,
   });
   assert.deepEqual(rest, {});
-  assert.equal(await page.locator("iframe").getAttribute("title"), "Chat");
+  assert.equal(await page.locator("iframe").getAttribute("title"), "Pellamoor help");
 });
 
 // What the frame hears from its first moment on.
@@ -136,6 +136,27 @@ test("inline: in the owner's element, by a button, and it moves nothing outside"
   assert.equal(await launcherOf(page).isVisible(), false);
   await chatward("close");
   await launcherOf(page).waitFor();
+});
+
+for (const style of ["", "min-height:300px", "height:700px"]) {
+  test(`inline in an element with ${style || "no height"}: the frame fills the panel`, async () => {
+    await visitHost({ attributes: { "data-position": "inline", "data-target": "#here" }, body: `<div id="here" style="width:500px;${style}"></div>` });
+    await openChat(page);
+    const panel = await panelOf(page).boundingBox();
+    const frame = await page.locator("chatward-widget iframe").boundingBox();
+    assert.ok(panel.height >= 480, String(panel.height));
+    assert.ok(panel.height - frame.height <= 2, `${frame.height} in ${panel.height}`);
+  });
+}
+
+test("inline is a part of the page: a region, without a way to close it, and Escape is the page's own", async () => {
+  await visitHost({ attributes: { "data-position": "inline", "data-target": "#here" }, body: `<div id="here"></div>` });
+  const frame = await openChat(page);
+  await page.getByRole("region", { name: "Pellamoor help" }).waitFor();
+  assert.equal(await frame.locator("#close").isVisible(), false);
+  await frame.locator("#question").press("Escape");
+  await askIn(frame, "canada");
+  assert.equal(await panelOf(page).isVisible(), true);
 });
 
 test("inline without a target is named in the console, and nothing is shown", async () => {

@@ -269,7 +269,8 @@ test("what such a script does get, a ticket and a resume id, is refused from the
     return [typeof ticket, await post("/sessions", { ticket, resume: kept }).then((response) => response.status, (error) => error.name)];
   }, [mock.chat, mock.site, resume]);
   assert.deepEqual(outcome, ["string", "TypeError"]);
-  assert.equal(posts("/sessions").filter(({ headers }) => headers.origin !== mock.chat).every(({ body }) => !mock.sessions.has(body.token)), true);
+  assert.ok(mock.requests.some(({ method, path, headers }) => method === "OPTIONS" && path === "/sessions" && headers.origin === mock.host), "the page's browser asked whether it may");
+  assert.deepEqual(posts("/sessions").map(({ headers }) => headers.origin), [mock.chat], "and may not");
   assert.equal(mock.sessions.size, 1);
 });
 

@@ -199,7 +199,7 @@ describe("when it goes wrong", () => {
   for (const [question, words, reference] of [
     ["down", /busy/, "Reference: req_mock_0001"],
     ["oops", /went wrong on our side/, "Reference: req_mock_0001"],
-    ["rejected", /longer than 1000 characters/, "Reference: req_mock_0001"],
+    ["rejected", /Your question is too long/, "Reference: req_mock_0001"],
     ["offline", /could not be reached/, ""],
   ]) {
     test(`${question}: a plain word, and the question is not lost`, async () => {
@@ -253,6 +253,70 @@ describe("when it goes wrong", () => {
 });
 
 describe("stopping, rating, resuming", () => {
+  test("an answer that the server cut is marked as a part", async () => {
+    const page = await openChat();
+    const answer = await askIn(page, "lengthy");
+    assert.match(await answer.innerText(), /cut at its longest[^]*Cut short/);
+    assert.equal(await answer.locator(".rating").count(), 0);
+    assert.equal(await answer.locator(".sources").count(), 1);
+  });
+
+  test("a full conversation offers a new one, in which the question is asked", async () => {
+    const page = await openChat();
+    await askIn(page, "canada");
+    await page.locator("#question").fill("full");
+    await page.locator("#question").press("Enter");
+    await page.getByText("This conversation has become too long.").waitFor();
+    assert.equal(await page.getByRole("button", { name: "Try again" }).count(), 0);
+    await page.getByRole("button", { name: "New conversation" }).click();
+    await page.locator("#notice").waitFor();
+    assert.equal(mock.opened, 2);
+    assert.equal(await page.locator(".answer").count(), 0);
+    assert.equal(mock.requests.findLast(({ path }) => path === "/messages").body.message, "full");
+  });
+
+  test("an answer elsewhere that is still being written: our own words, and another try", async () => {
+    const page = await openChat();
+    await page.locator("#question").fill("progress");
+    await page.locator("#question").press("Enter");
+    await page.getByText("Another answer is still being written.").waitFor();
+    await page.getByRole("button", { name: "Try again" }).waitFor();
+  });
+
+  test("a tab in steady use takes a fresh token before half of the old one's life is over", async () => {
+    mock.options.expiresAt = Math.floor(Date.now() / 1000) - 60;
+    const page = await openChat();
+    const reads = () => mock.requests.filter(({ method, path }) => method === "GET" && path === "/session").length;
+    await askIn(page, "canada");
+    assert.equal(reads(), 1);
+    assert.equal(mock.requests.findLast(({ path }) => path === "/messages").headers.authorization, `Bearer ${[...mock.sessions.keys()].at(-1)}`, "the fresh token asks");
+    mock.options.expiresAt = undefined;
+    await askIn(page, "descale");
+    await askIn(page, "canada");
+    assert.equal(reads(), 2, "a token with all of its life before it is kept");
+  });
+
+  test("Arabic lists, quotes and tables stand on one side, by their first letter", async () => {
+    const page = await openChat();
+    const answer = await askIn(page, "arabic");
+    const directions = await answer.locator(".body > *").evaluateAll((all) => all.map((one) => [one.localName, one.dir, [...new Set([...one.querySelectorAll("li, p, th, td")].map((inner) => getComputedStyle(inner).direction))].join()]));
+    assert.deepEqual(directions, [["p", "rtl", ""], ["ol", "rtl", "rtl"], ["ul", "ltr", "ltr"], ["blockquote", "rtl", "rtl"], ["div", "rtl", "rtl"]]);
+  });
+
+  test("only what the site wrote is marked with the site's language", async () => {
+    mock.look.language = "de";
+    const page = await openChat();
+    const answer = await askIn(page, "canada");
+    assert.deepEqual(await answer.locator("[lang]").evaluateAll((all) => all.map((one) => [one.className, one.lang])), [["source-title", "de"], ["source-words", "de"]]);
+  });
+
+  test("a greeting keeps its lines; a long title and six starters are shown", async () => {
+    Object.assign(mock.look, { title: "T".repeat(80), greeting: `Hello.\nHow are you? ${"x".repeat(470)}`, starters: ["1?", "2?", "3?", "4?", "5?", "6?", "7?"] });
+    const page = await openChat();
+    assert.equal(await page.locator("#title").innerText(), "T".repeat(80));
+    assert.match(`${await page.locator("#greeting").innerText()} ${await page.locator(".starter").count()}`, /^Hello\.\nHow are you\? x{470} 6$/);
+  });
+
   test("stop ends the request and keeps what came", async () => {
     const page = await openChat();
     await page.locator("#question").fill("hold");

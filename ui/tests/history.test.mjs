@@ -92,7 +92,7 @@ test("the keyboard reaches older messages by a button, and a new question goes t
   await page.getByRole("button", { name: "Earlier messages" }).focus();
   await page.keyboard.press("Enter");
   await page.waitForFunction((earlier) => document.querySelectorAll(".message").length > earlier, before);
-  assert.notEqual(await page.evaluate(() => document.activeElement), null);
+  assert.equal(await page.evaluate(() => document.activeElement.id), "earlier", "the focus stays on the button while there is more");
   await page.locator("#question").fill("canada");
   await page.locator("#question").press("Enter");
   await page.locator(".answer").last().getByText("14.50").first().waitFor();
@@ -101,6 +101,20 @@ test("the keyboard reaches older messages by a button, and a new question goes t
     const box = one.getBoundingClientRect();
     return box.top >= log.top && box.bottom <= log.bottom;
   }), true);
+});
+
+test("whom to ask is there after a reload too", async () => {
+  mock.look.contact = "help@pellamoor.example";
+  mock.history = [
+    { id: "message_q1", role: "user", text: "nothing", citations: [], state: "complete" },
+    { id: "message_1", role: "assistant", text: "I could not find that.", citations: [], state: "complete" },
+  ];
+  opened = await openPage(browser, [mock.chat]);
+  page = opened.page;
+  await page.goto(`${mock.chat}/embed/${mock.site}`);
+  await page.waitForFunction(() => sessionStorage.length === 1);
+  await page.reload();
+  assert.match(await page.locator(".answer .contact").innerText(), /You can ask a person\s+help@pellamoor\.example/);
 });
 
 test("an answer that was interrupted says so and can be asked for again", async () => {

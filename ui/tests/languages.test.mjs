@@ -39,7 +39,7 @@ describe("the table", () => {
   });
 
   test("the page and the code use no key that is not there, and none is there for nothing", () => {
-    const sources = ["app", "consent", "contact", "copy", "message", "notice", "privacy", "rating", "render", "sources", "welcome", "composer", "language"];
+    const sources = ["app", "consent", "contact", "copy", "message", "notice", "privacy", "rating", "render", "sources", "welcome", "composer", "language", "agreement", "answers", "later", "owndata", "reasons", "unread"];
     const text = sources.map((name) => readFileSync(new URL(`../embed/${name}.js`, import.meta.url), "utf8")).join("\n").replace(/^\/\/.*$/gm, "") + readFileSync(new URL("../embed/index.html", import.meta.url), "utf8");
     for (const key of Object.keys(STRINGS.en)) assert.match(text, new RegExp(`["': ]${key}["' ]`), key);
     for (const [, spec] of text.matchAll(/data-say="([^"]+)"/g)) {
@@ -55,6 +55,8 @@ describe("the choice", () => {
     assert.equal(chooseLocale({ asked: "xx", preferred: ["xx", "pt-BR", "de"] }), "pt");
     assert.equal(chooseLocale({ preferred: ["fr", "de-AT"], offered: ["en", "de"] }), "de");
     assert.equal(chooseLocale({ preferred: ["fr"], offered: ["de", "it"], own: "it-CH" }), "it");
+    assert.equal(chooseLocale({ asked: "fr", preferred: ["de"], offered: ["en", "de"] }), "de");
+    assert.equal(chooseLocale({ asked: "fr", preferred: ["ja"], offered: ["nl", "de"], own: "pl" }), "nl");
     assert.equal(chooseLocale({ preferred: ["sw"], own: "ja" }), "ja");
     assert.equal(chooseLocale({ preferred: ["iw-IL"] }), "he");
     assert.equal(chooseLocale({ preferred: ["zh-Hant-TW"] }), "zh");

@@ -88,7 +88,7 @@ test("the frame may do what a chat needs and no more", async () => {
   assert.equal(await frame.getAttribute("sandbox"), "allow-scripts allow-same-origin allow-popups allow-popups-to-escape-sandbox allow-downloads");
   assert.equal(await frame.getAttribute("allow"), "clipboard-write");
   assert.equal(await frame.getAttribute("src"), `${mock.chat}/embed/${mock.site}`);
-  assert.equal(await frame.getAttribute("title"), "Chat");
+  assert.equal(await frame.getAttribute("title"), "Pellamoor help");
 });
 
 test("the launcher moves nothing on the page, and stands last in it", async () => {
@@ -181,10 +181,10 @@ test("unread answers are counted on the launcher until the chat is opened", asyn
   const frame = await openChat(page);
   await launcherOf(page).click();
   await say(frame, { chatward: "unread", count: 2 });
-  await page.getByRole("button", { name: "Chat, 2" }).waitFor();
+  await page.getByRole("button", { name: "Pellamoor help, 2" }).waitFor();
   await say(frame, { chatward: "unread", count: 12 });
-  await page.getByRole("button", { name: "Chat, 9+" }).click();
-  await page.getByRole("button", { name: "Chat", exact: true }).waitFor();
+  await page.getByRole("button", { name: "Pellamoor help, 9+" }).click();
+  await page.getByRole("button", { name: "Pellamoor help", exact: true }).waitFor();
   assert.equal(await page.locator("chatward-widget span").isVisible(), false);
 });
 
@@ -223,11 +223,33 @@ test("a missing or malformed key is named in the console, and nothing is shown",
 test("the line pasted twice makes one launcher; a second site's stands beside the first", async () => {
   const again = `<script src="${mock.chat}/widget.js" data-site-id="${mock.site}" async></script>`;
   const other = again.replace(mock.site, mock.site.replace("dev_0", "dev_1"));
-  await visit(putPage(mock, "/host.html", { body: again + other }));
+  const warned = [];
+  opened = await openPage(browser, [mock.chat, mock.host]);
+  page = opened.page;
+  page.on("console", (message) => warned.push(message.text()));
+  await page.goto(putPage(mock, "/host.html", { body: again + other }));
   await until(async () => (await launcherOf(page).count()) === 2, "two launchers");
   const [one, two] = await Promise.all([0, 1].map((at) => launcherOf(page).nth(at).boundingBox()));
   assert.equal(Math.abs(one.x - two.x), 68, "they do not overlap");
   assert.equal(one.y, two.y);
+  await until(() => warned.includes("Chatward: twice on this page."), "the console tells the owner");
+});
+
+test("one <chatward-chat> takes the place of another in one go, in either order", async () => {
+  await visit(putPage(mock, "/host.html", { attributes: { "data-site-id": undefined }, body: `<chatward-chat site-id="${mock.site}"></chatward-chat>` }));
+  await launcherOf(page).waitFor();
+  for (const isFirst of [true, false]) {
+    const settled = await page.evaluate(async (first) => {
+      const old = document.querySelector("chatward-chat");
+      const next = old.cloneNode();
+      if (first) old.before(next);
+      old.remove();
+      if (!first) document.querySelector("main").append(next);
+      await new Promise((resolve) => setTimeout(resolve));
+      return [document.querySelectorAll("chatward-widget").length, next.chat !== undefined && next.chat !== null];
+    }, isFirst);
+    assert.deepEqual(settled, [1, true], `the new one ${isFirst ? "first" : "last"}`);
+  }
 });
 
 // ---- pages that change -------------------------------------------------------------------------------

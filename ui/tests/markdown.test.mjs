@@ -22,6 +22,13 @@ test("blocks of every kind", () => {
   assert.equal(table.rows[0].length, 2);
 });
 
+test("an address is shown as people write it", () => {
+  assert.equal(sayAddress("https://shop.example/%D8%B4%D8%AD%D9%86/%E8%8C%B6"), "shop.example/شحن/茶");
+  assert.equal(sayAddress("https://shop.example/%E0%A4%A"), "shop.example/%E0%A4%A");
+  assert.equal(sayAddress("https://shop.example/a%E2%80%AEb"), "shop.example/ab", "no direction of its own");
+  assert.equal(sayAddress("https://shop.example/"), "shop.example");
+});
+
 test("ordinary text survives as it is", () => {
   for (const text of ["a < b and c > d & e", "5 * 3 * 2", "snake_case_name", "#1 of 3", "2 ** 8", "price: $5_000", "a ~ b", "<b>x</b>", "&lt;", "[not a link] (x)", "C:\\dir"]) {
     assert.equal(words(inline(text)), text, text);

@@ -77,6 +77,24 @@ https://evil.example/bare ![pixel](https://evil.example/track.png?q=secret) <htt
 \`\`\`
 [1] [99]`;
 
+const ARABIC = `نعم، نشحن إلى كندا:
+
+1. \`PDF\` ملف الشحن
+2. PDF للفاتورة
+   - Canada Post
+3. **التوصيل** إلى كندا
+
+- Kettle أولا
+- ثم الشاي
+
+> ملاحظة Tea
+>
+> Tea ثم
+
+| الماء | Every |
+|:------|------:|
+| Hard | أربعة أسابيع |`;
+
 const ANSWERS = {
   canada: (mock) => stream("Shipping to Canada costs **$14.50** for parcels up to 2 kg and takes 6 to 9 business days. [1]", shipping(mock), { wait: 40 }),
   descale: (mock) => stream(RICH.replace("HOST", mock.host), [{ id: 1, title: "Kettle care", url: `${mock.host}/page/care`, quote: "Descale every four weeks in a hard water area." }], { size: 9 }),
@@ -100,6 +118,10 @@ const ANSWERS = {
   limit: () => ({ status: 429, code: "rate_limited", message: "Too many requests.", headers: { "retry-after": "2" } }),
   down: () => ({ status: 503, code: "unavailable", message: "Please try again." }),
   oops: () => ({ status: 500, code: "internal", message: "Something went wrong." }),
+  full: () => ({ status: 409, code: "conversation_full", message: "This conversation is full." }),
+  progress: () => ({ status: 409, code: "answer_in_progress", message: "An answer is being written." }),
+  lengthy: (mock) => ({ ...stream("This answer was cut at its longest [1]", shipping(mock)), cutShort: true }),
+  arabic: () => stream(ARABIC, []),
   rejected: () => ({ status: 422, code: "message_too_long", message: "The message is longer than 1000 characters." }),
   offline: () => ({ destroy: true }),
   expired: (mock) => ({ expire: true, ...stream("A fresh session answers. [1]", shipping(mock)) }),

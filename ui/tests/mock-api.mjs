@@ -20,7 +20,7 @@ export async function api(mock, path, request, response) {
   const session = mock.sessions.get(token);
   if (session === undefined) return problem(response, 401, "session_unknown", "The session is unknown or has ended.");
   if (call === "GET /session") {
-    return json(response, 200, { session: session.id, expires_at: NEVER_ENDS, look: mock.look, resume: session.resume, messages: session.messages });
+    return json(response, 200, { session: session.id, token: freshToken(mock, session), expires_at: mock.options.expiresAt ?? NEVER_ENDS, look: mock.look, resume: session.resume, messages: session.messages });
   }
   if (call === "DELETE /session") {
     if (mock.options.failDelete) return problem(response, 503, "unavailable", "Please try again.");
@@ -35,7 +35,8 @@ export async function api(mock, path, request, response) {
     return json(response, 200, whole, { "content-disposition": 'attachment; filename="conversation.json"' });
   }
   if (call === "POST /identity") {
-    if (!soundIdentity(body.token)) return problem(response, 422, "identity_invalid", "The identity token is not valid.");
+    const isOther = session.identity !== undefined && subjectOf(session.identity) !== subjectOf(body.token);
+    if (!soundIdentity(body.token) || isOther) return problem(response, 422, "identity_invalid", "The identity token is not valid.");
     session.identity = body.token;
     return response.writeHead(204).end();
   }
@@ -84,14 +85,25 @@ function openSession(mock, body, response) {
   }
   if (body.identity !== undefined && !soundIdentity(body.identity)) return problem(response, 422, "identity_invalid", "The identity token is not valid.");
   const kept = mock.resumes.get(body.resume);
-  const resumed = kept !== undefined && kept.origin === origin;
+  // A conversation of somebody whom the owner's server vouched for goes on for the same person alone.
+  const isSame = kept?.identity === undefined || subjectOf(kept.identity) === subjectOf(body.identity);
+  if (body.identity !== undefined && !isSame) return problem(response, 422, "identity_invalid", "The identity token is not valid.");
+  const resumed = kept !== undefined && kept.origin === origin && isSame;
+  if (mock.look?.consent === true && !resumed && body.agreed !== true) {
+    return json(response, 200, { needs_consent: true, origin: mock.options.wrongOrigin ?? origin, look: mock.look });
+  }
   const session = resumed ? kept : newSession(mock, origin);
   if (body.identity !== undefined) session.identity = body.identity;
+  const token = freshToken(mock, session);
+  return json(response, 201, {
+    session: session.id, token, expires_at: mock.options.expiresAt ?? NEVER_ENDS, origin: mock.options.wrongOrigin ?? origin, resume: session.resume, resumed, look: mock.look,
+  });
+}
+
+function freshToken(mock, session) {
   const token = `token-${mock.sessions.size + 1}-${unguessable()}`;
   mock.sessions.set(token, session);
-  return json(response, 201, {
-    session: session.id, token, expires_at: NEVER_ENDS, origin: mock.options.wrongOrigin ?? origin, resume: session.resume, resumed, look: mock.look,
-  });
+  return token;
 }
 
 function newSession(mock, origin) {
@@ -126,11 +138,14 @@ async function answer(mock, token, session, question, request, response) {
   const id = `message_${session.messages.length}`;
   const asked = { id: `message_q${session.messages.length}`, role: "user", text: question, citations: [], created_at: "2026-01-01T00:00:00Z", state: "complete" };
   const said = { id, role: "assistant", text: script.text, citations: script.citations, created_at: "2026-01-01T00:00:01Z", state: "complete" };
+  if (script.cutShort) said.state = "interrupted";
   session.messages.push(asked, said);
-  response.write(`event: done\ndata: ${JSON.stringify({ message_id: id, text: script.text, citations: script.citations })}\n\n`);
+  response.write(`event: done\ndata: ${JSON.stringify({ message_id: id, text: script.text, citations: script.citations, cut_short: script.cutShort })}\n\n`);
   response.end();
 }
 
+// A stand-in for a signed token: "valid.<subject>" and anything behind a colon.
+const subjectOf = (token) => String(token).split(":")[0];
 const soundIdentity = (token) => typeof token === "string" && token.startsWith("valid");
 const unguessable = () => Math.random().toString(36).slice(2);
 

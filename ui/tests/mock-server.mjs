@@ -52,7 +52,7 @@ export async function startMock() {
     opened: 0,
     ended: [],
     history: null,
-    options: { refuseSite: false, failDelete: false, failExport: false, sessionStatus: 0, ticketStatus: 0, wrongOrigin: null },
+    options: { refuseSite: false, failDelete: false, failExport: false, sessionStatus: 0, ticketStatus: 0, wrongOrigin: null, expiresAt: undefined },
     look: {
       name: "Pellamoor",
       title: "Pellamoor help",

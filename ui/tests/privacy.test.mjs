@@ -42,13 +42,14 @@ async function openPrivacy() {
 
 describe("the visitor's own data", () => {
   test("what is kept, for how long, and by whose policy", async () => {
-    mock.look.privacy_url = "https://pellamoor.example/privacy";
+    Object.assign(mock.look, { privacy_url: "https://pellamoor.example/privacy", kept_hours: 48, recipients: ["Example AI", "Other AI"] });
     await openChat();
     await askIn(page, "canada");
     await openPrivacy();
     const words = await page.locator("#privacy").innerText();
     assert.match(words, /Pellamoor keeps your questions, the answers and your ratings/);
-    assert.match(words, /this conversation ends on Jan 1, 2030/);
+    assert.match(words, /kept for 48 hours after your last question, then erased/);
+    assert.match(words, /passed to Example AI and Other AI\./);
     assert.equal(await page.locator("#privacy a.link").getAttribute("href"), "https://pellamoor.example/privacy");
     await assertAccessible(page, "privacy");
     assertClean(opened.seen);
@@ -119,7 +120,7 @@ describe("the visitor's own data", () => {
     assertClean(opened.seen);
   });
 
-  test("a session that has ended already is no obstacle", async () => {
+  test("a conversation that had ended already is not called erased, and nothing is opened to be erased", async () => {
     await openChat();
     await askIn(page, "canada");
     mock.sessions.clear();
@@ -127,20 +128,65 @@ describe("the visitor's own data", () => {
     await openPrivacy();
     await click("Erase this conversation");
     await click("Erase");
-    await page.getByRole("heading", { name: "Erased" }).waitFor();
+    await page.getByRole("heading", { name: "Already ended" }).waitFor();
+    assert.match(await page.locator("#privacy").innerText(), /can no longer reach/);
+    assert.equal(mock.requests.filter(({ method }) => method === "DELETE").length, 1);
     await page.keyboard.press("Escape");
     assert.equal(await page.locator(".message").count(), 0);
+  });
+
+  test("a copy of a conversation that is gone is refused in plain words", async () => {
+    await openChat();
+    await askIn(page, "canada");
+    mock.sessions.clear();
+    mock.resumes.clear();
+    await openPrivacy();
+    await click("Get a copy of your data");
+    await page.locator("#privacy .failure").filter({ hasText: "had already ended" }).waitFor();
+    assert.equal(await page.locator("#privacy textarea").count(), 0);
+  });
+
+  test("messages of an earlier session are not counted to a copy or an erasure", async () => {
+    await openChat();
+    await askIn(page, "canada");
+    await askIn(page, "expired");
+    await openPrivacy();
+    await click("Get a copy of your data");
+    await page.locator("#privacy textarea").waitFor();
+    assert.match(await page.locator("#privacy").innerText(), /or a part of it, had already ended/);
+    await click("Back");
+    await click("Erase this conversation");
+    await click("Erase");
+    await page.getByRole("heading", { name: "Erased" }).waitFor();
+    assert.match(await page.locator("#privacy").innerText(), /or a part of it, had already ended/);
+  });
+
+  test("copying twice in a row leaves the button as it was", async () => {
+    await openChat();
+    await opened.context.grantPermissions(["clipboard-read", "clipboard-write"]);
+    await page.clock.install();
+    await askIn(page, "descale");
+    const copy = page.locator(".answer button.copy");
+    await copy.click();
+    await page.getByRole("button", { name: "Copied" }).waitFor();
+    await page.clock.runFor(1_000);
+    await copy.click();
+    await page.clock.runFor(5_000);
+    assert.equal(await copy.innerText(), "Copy");
   });
 });
 
 describe("the agreement", () => {
   for (const [size, options] of Object.entries({ desktop: {}, narrow: { viewport: NARROW }, dark: { colorScheme: "dark" } })) {
     test(`where the owner asks for one, nothing is kept or sent before it: ${size}`, async () => {
-      mock.look.consent = true;
-      mock.look.privacy_url = "https://pellamoor.example/privacy";
+      Object.assign(mock.look, { consent: true, privacy_url: "https://pellamoor.example/privacy", kept_hours: 24, recipients: ["Example AI"] });
       await openChat(options);
       await page.getByRole("heading", { name: "Before you start" }).waitFor();
       assert.match(await page.locator("#consent").innerText(), /chat server of Pellamoor/);
+      assert.match(await page.locator("#consent").innerText(), /24 hours after your last question, then erased\.\s+To answer, your questions are passed to Example AI\./);
+      assert.equal(mock.opened, 0, "there is no session");
+      assert.equal(mock.sessions.size, 0);
+      assert.ok(called("/sessions").every(({ body }) => body.agreed === undefined));
       assert.equal(await page.locator("#question").isVisible(), false);
       assert.equal(await page.locator(".starter").first().isVisible(), false);
       assert.deepEqual(await stored(), [0, 0, ""]);
@@ -151,9 +197,30 @@ describe("the agreement", () => {
       assert.equal(await page.evaluate(() => document.activeElement.id), "question", "the focus goes on to the field");
       const answer = await askIn(page, "canada");
       assert.match(await answer.innerText(), /14\.50/);
+      assert.equal(mock.opened, 1);
+      assert.equal(called("/sessions").at(-1).body.agreed, true);
       assertClean(opened.seen);
     });
   }
+
+  test("from right to left: the question, the erasure and its receipt can be read by everybody", async () => {
+    Object.assign(mock.look, { consent: true, kept_hours: 2, recipients: ["Example AI"] });
+    opened = await openPage(browser, [mock.chat], { locale: "ar", reducedMotion: "reduce" });
+    page = opened.page;
+    await page.goto(`${mock.chat}/embed/${mock.site}`);
+    await page.locator("#consent-accept").waitFor();
+    assert.equal(await page.locator("html").getAttribute("dir"), "rtl");
+    await assertAccessible(page, "consent, ar");
+    await page.locator("#consent-accept").click();
+    await askIn(page, "canada");
+    await page.locator("#privacy-open").click();
+    await page.locator("#privacy .danger").click();
+    await page.locator("#privacy .filled").waitFor();
+    await assertAccessible(page, "erase, ar");
+    await page.locator("#privacy .filled").click();
+    await page.locator("#privacy textarea").waitFor();
+    await assertAccessible(page, "receipt, ar");
+  });
 
   test("it is asked once in a conversation, and again after that was erased", async () => {
     mock.look.consent = true;
