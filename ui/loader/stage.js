@@ -27,7 +27,7 @@ export function createStage({ site, origin, nonce, presentation }, stop, onToggl
   const again = element("button");
   const less = element("button");
   const cover = element("div", {}, text, again, less);
-  const panel = element("dialog", { class: "panel" });
+  const panel = element(isInline ? "section" : "dialog", { class: "panel" });
   const seen = window.visualViewport;
   let frame;
   let back;
@@ -45,7 +45,6 @@ export function createStage({ site, origin, nonce, presentation }, stop, onToggl
   } catch {
     root.append(element("style", { nonce: nonce || "" }, STYLES));
   }
-  if (isInline) panel.setAttribute("role", "region");
   root.append(launcher, panel);
   launcher.onclick = onToggle;
   less.onclick = onClose;
@@ -58,7 +57,7 @@ export function createStage({ site, origin, nonce, presentation }, stop, onToggl
 
   return {
     launcher,
-    isOpen: () => panel.open,
+    isOpen: () => panel.hasAttribute("open"),
     isFocused: () => root.activeElement === frame,
     frame: () => frame,
 
@@ -117,7 +116,8 @@ export function createStage({ site, origin, nonce, presentation }, stop, onToggl
 
     hide() {
       const moves = root.activeElement;
-      panel.close();
+      panel.close?.();
+      panel.removeAttribute("open");
       launcher.setAttribute("aria-expanded", "false");
       if (moves) back.focus();
     },

@@ -31,7 +31,7 @@ iframe{display:block;width:100%;height:100%;border:0;color-scheme:inherit}
 div{position:absolute;inset:0;display:flex;flex-direction:column;align-items:center;justify-content:center;gap:16px;padding:24px;text-align:center}
 div+iframe{visibility:hidden}
 p{margin:0}
-p:empty:after{content:"•••";letter-spacing:4px}
+p:empty:after{content:"• • •"}
 :host([position=inline]) :is(.launcher,.panel){position:relative;inset:auto;width:100%;max-width:none;max-height:none;box-shadow:none}
 :host([position=inline]) .launcher:after{content:attr(aria-label)}
 :host([position=inline]) .launcher[aria-expanded=true]{display:none}
