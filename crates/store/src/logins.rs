@@ -3,7 +3,8 @@
 //! Owns: the table `logins`, bounded by the user. A rotation succeeds once for each token, on all nodes together, because
 //! it names the hash that it replaces. Never sees a token.
 
-use crate::statement::{Statement, execute, first, row, rows};
+use crate::engine_sql::LOCK_USERS;
+use crate::statement::{Statement, execute, first, row, rows, value};
 use crate::store::Store;
 use crate::tx::Tx;
 use chatward_types::{LoginId, Result, Scope, Timestamp, UserId};
@@ -12,9 +13,14 @@ const INSERT_LOGIN: Statement = Statement::both(
     "INSERT INTO logins (owner_id, id, user_id, hash, user_agent, network, created_at, last_used_at, expires_at, ended_at)
      VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8, NULL)",
 );
+const STANDS: Statement = Statement::both(
+    "SELECT CAST(COUNT(*) AS BIGINT) FROM users
+     WHERE owner_id = $1 AND id = $2 AND password = $3 AND state = 'active'",
+);
 const DELETE_OLDEST: Statement = Statement::both(
-    "DELETE FROM logins WHERE owner_id = $1 AND user_id = $2 AND id NOT IN
-       (SELECT id FROM logins WHERE owner_id = $1 AND user_id = $2 ORDER BY created_at DESC, id DESC LIMIT $3)",
+    "DELETE FROM logins WHERE owner_id = $1 AND user_id = $2 AND id <> $3 AND id NOT IN
+       (SELECT id FROM logins WHERE owner_id = $1 AND user_id = $2 AND id <> $3
+        ORDER BY created_at DESC, id DESC LIMIT $4)",
 );
 const GET_LOGIN: Statement = Statement::both(
     "SELECT id, user_id, hash, user_agent, network, created_at, last_used_at, expires_at, ended_at FROM logins
@@ -84,12 +90,19 @@ pub struct Rotation<'a> {
 }
 
 impl Store {
-    /// Adds a login; of each user's the newest `most` stay. `last_used_at` and `ended_at` of the row do not count.
+    /// Adds a login of an active user whose password is still proven by `proof`; of each user's the newest `most` stay.
+    /// `false` when the user is not there, was shut out or got another password meanwhile. `last_used_at` and `ended_at` of
+    /// the row do not count.
     ///
     /// # Errors
-    /// [`chatward_types::Kind::NotFound`] when the owner has no such user.
-    pub async fn insert_login(&self, scope: &Scope, login: &LoginRow, most: u32) -> Result<()> {
+    /// When the database does not answer.
+    pub async fn insert_login(&self, scope: &Scope, login: &LoginRow, proof: &str, most: u32) -> Result<bool> {
         let mut tx = self.write(scope).await?;
+        // What ends every login of a user holds the same lock: it sees this one, or this one sees what it did.
+        value!(String, tx, LOCK_USERS)?;
+        if value!(i64, tx, STANDS, scope.owner(), login.user, proof)? != Some(1) {
+            return Ok(false);
+        }
         execute!(
             tx,
             INSERT_LOGIN,
@@ -102,8 +115,9 @@ impl Store {
             login.created_at,
             login.expires_at,
         )?;
-        execute!(tx, DELETE_OLDEST, scope.owner(), login.user, most)?;
-        tx.commit().await
+        execute!(tx, DELETE_OLDEST, scope.owner(), login.user, login.id, most.saturating_sub(1))?;
+        tx.commit().await?;
+        Ok(true)
     }
 
     /// One login of the owner's users, ended ones among them.

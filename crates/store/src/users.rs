@@ -193,7 +193,7 @@ impl Store {
         Ok(u64::try_from(count).unwrap_or(0))
     }
 
-    /// Lets a user in or shuts them out. Whoever is shut out loses every login with it.
+    /// Lets a user in or shuts them out; either way every login of theirs ends.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -201,9 +201,7 @@ impl Store {
         let mut tx = self.write(scope).await?;
         value!(String, tx, LOCK_USERS)?;
         let touched = execute!(tx, SET_STATE, scope.owner(), id, state, now)?;
-        if state == UserState::Disabled {
-            logins::end_all(&mut tx, scope, id, now).await?;
-        }
+        logins::end_all(&mut tx, scope, id, now).await?;
         settle(tx, scope, touched).await
     }
 
@@ -224,6 +222,7 @@ impl Store {
     /// When the database does not answer.
     pub async fn reset_user_password(&self, scope: &Scope, id: UserId, password: &str, now: Timestamp) -> Result<bool> {
         let mut tx = self.write(scope).await?;
+        value!(String, tx, LOCK_USERS)?;
         let touched = execute!(tx, SET_PASSWORD, scope.owner(), id, password, now)?;
         logins::end_all(&mut tx, scope, id, now).await?;
         tx.commit().await?;

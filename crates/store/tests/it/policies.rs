@@ -135,7 +135,7 @@ async fn filled() -> World {
         world.store().insert_issued_key(&tenant.scope, &world.issued_key(&tenant.key)).await.expect("a key");
         let user = world.user(&tenant.key, Role::Owner);
         world.store().insert_user(&tenant.scope, &user, &tenant.key).await.expect("a user");
-        world.store().insert_login(&tenant.scope, &world.login(user.id), 5).await.expect("a login");
+        world.store().insert_login(&tenant.scope, &world.login(user.id), "a hash", 5).await.expect("a login");
         let invitation = InvitationRow {
             id: world.id(InvitationId::generate),
             hash: vec![1; 32],
