@@ -9,10 +9,13 @@ use crate::events::EventLog;
 use crate::limits::{ConnectionCounter, LoadGauge, Rule, WindowLimiter};
 use crate::middleware::headers;
 use crate::middleware::host::Names;
+use crate::ops::backoff::AddressBackoff;
 use crate::ops::budgets::{Budgets, Caps};
 use crate::ops::data_keys::DataKeys;
 use crate::ops::indexes::Indexes;
+use crate::ops::opaque::AccountKeys;
 use crate::ops::origins::Origins;
+use crate::ops::passwords::Passwords;
 use crate::ops::refusals::Refusals;
 use crate::ops::sessions::Sessions;
 use crate::ops::sites::Sites;
@@ -73,6 +76,12 @@ pub struct Parts {
     pub tokens: Tokens,
     /// Tokens that were checked before.
     pub verified: VerifiedTokens,
+    /// Keys of refresh tokens, invitations and addresses.
+    pub account_keys: AccountKeys,
+    /// The pool that hashes passwords.
+    pub passwords: Passwords,
+    /// Network addresses that failed to log in.
+    pub backoff: AddressBackoff,
     /// The file of security events.
     pub events: EventLog,
     /// Counters.
@@ -109,7 +118,7 @@ pub struct Parts {
     pub provider_places: Arc<Semaphore>,
     /// Money.
     pub budgets: Budgets,
-    /// The tenant of everything that is made here until accounts exist.
+    /// The tenant of everything that is made here: of the first user and those they invite, and of the command line.
     pub owner: OwnerId,
     /// This process among the nodes.
     pub node: NodeId,
@@ -142,6 +151,8 @@ pub struct Rules {
     pub api: Vec<Rule>,
     /// Pages and files.
     pub files: Vec<Rule>,
+    /// Routes that take a password, or a token for another.
+    pub sign_in: Vec<Rule>,
 }
 
 /// What differs between the server, the demo, the command line and a test.
@@ -184,6 +195,7 @@ impl App {
         installation::check_master_key(&store, &vault).await?;
         let owner = installation::default_owner(&store, clock.as_ref(), entropy.as_ref()).await?;
         let tokens = Tokens::load(&store, &vault, clock.as_ref(), entropy.as_ref()).await?;
+        let account_keys = AccountKeys::load(&store, &vault, clock.as_ref(), entropy.as_ref()).await?;
         let mut egress = Egress::builder().user_agent(config.crawl.user_agent.clone()).resolver(resolver);
         if let Some(socket) = sample {
             egress = egress.exact_socket(socket);
@@ -210,6 +222,9 @@ impl App {
             rules: rules(&config),
             load: Arc::new(LoadGauge::new(config.limits.tighten_above, config.limits.tighten_to)),
             connections: Arc::new(ConnectionCounter::new()),
+            account_keys,
+            passwords: Passwords::new(config.accounts.password_workers),
+            backoff: AddressBackoff::default(),
             data_keys: DataKeys::default(),
             sites: Sites::default(),
             sessions: Sessions::default(),
@@ -339,6 +354,7 @@ fn rules(config: &Config) -> Rules {
         // One page of ours loads about ten files, so a person who opens many pages is no flood yet.
         files: vec![Rule { limit: api.limit.saturating_mul(10), ..api }],
         api: vec![api],
+        sign_in: vec![Rule { limit: limits.sign_in_per_minute, window_seconds: 60 }],
     }
 }
 

@@ -37,12 +37,22 @@ use utoipa::OpenApi;
         crate::api::sites::update_site,
         crate::api::site_origins::create_origin,
         crate::api::site_origins::list_refused,
+        crate::api::auth_setup::create_first_user,
+        crate::api::invitations::accept_invitation,
+        crate::api::auth_login::create_login,
+        crate::api::auth_login::refresh_login,
+        crate::api::auth_login::end_login,
+        crate::api::account::get_me,
+        crate::api::account::list_sessions,
+        crate::api::account::delete_session,
+        crate::api::invitations::create_invitation,
     ),
     components(schemas(ErrorBody, ErrorDetail)),
     modifiers(&Credentials),
     tags(
         (name = "widget", description = "What a visitor's chat speaks."),
-        (name = "sites", description = "What an owner's program does, with a secret key."),
+        (name = "sites", description = "What an owner's program does with a secret key, or a user with an access token."),
+        (name = "accounts", description = "How users come in, go on and leave, and who else may."),
         (name = "pages", description = "Pages and files of the chat itself."),
         (name = "health", description = "Probes.")
     )
@@ -62,6 +72,9 @@ impl utoipa::Modify for Credentials {
         bearer.description =
             Some("A secret key (`chatward key create --scope manage`). Never from a browser.".to_owned());
         components.add_security_scheme("key", SecurityScheme::Http(bearer));
+        let mut bearer = Http::new(HttpAuthScheme::Bearer);
+        bearer.description = Some("The access token of a user; POST /api/v1/auth/login returns one.".to_owned());
+        components.add_security_scheme("user", SecurityScheme::Http(bearer));
     }
 }
 

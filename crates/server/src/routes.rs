@@ -2,7 +2,7 @@
 //!
 //! A row without a policy does not compile. `Public` is the rare word; grep for it. The OpenAPI document
 //! must name exactly these rows (a test compares them), and the policy test walks this table as nobody,
-//! as a stranger, as a visitor and with keys. Nothing here decides anything: `middleware::guard` reads the row.
+//! as a stranger, as a visitor, as users of each role and with keys. Nothing here decides anything: `middleware::guard` reads the row.
 
 use crate::app::App;
 use crate::{api, middleware, ui};
@@ -11,7 +11,7 @@ use axum::extract::State;
 use axum::handler::Handler;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter, on};
-use chatward_types::KeyScope;
+use chatward_types::{KeyScope, Role};
 use http::{Method, StatusCode};
 
 /// The one route whose refusal every page may read: it tells a page's owner what to do. Preflights ask for it by name.
@@ -27,8 +27,12 @@ pub enum Policy {
     /// Any page whose browser names it. Whether it is one of the site's, ops says; the refusal, which is constant, can be
     /// read by the page that gets it.
     NamedOrigin,
-    /// A program with a secret key of an owner that may do this. Never a browser.
-    Key(KeyScope),
+    /// A program with a secret key of an owner that may do this, never a browser; or a user of at least this role.
+    Manage(KeyScope, Role),
+    /// A user of at least this role, by an access token, from our own pages or a program.
+    User(Role),
+    /// Whoever has a password or a token in the body, from our own pages or a program. Ops checks it.
+    SignIn,
     /// A visitor with a token of ours, from the origin that the token was minted for.
     Visitor,
 }
@@ -44,6 +48,8 @@ pub enum Limit {
     Files = 2,
     /// Not counted: health probes.
     Health = 3,
+    /// What takes a password, or a token for another: 20 a minute by default.
+    SignIn = 4,
 }
 
 /// Which security headers a response of the route carries.
@@ -94,8 +100,10 @@ impl std::fmt::Debug for Route {
 
 /// Every route of the public listener.
 pub fn table() -> Vec<Route> {
-    use Policy::{Key, NamedOrigin, Public, SiteOrigin, Visitor};
-    const MANAGE: Policy = Key(KeyScope::Manage);
+    use Policy::{NamedOrigin, Public, SignIn, SiteOrigin, User, Visitor};
+    const READ: Policy = Policy::Manage(KeyScope::Manage, Role::Viewer);
+    const CHANGE: Policy = Policy::Manage(KeyScope::Manage, Role::Member);
+    const ANYONE: Policy = User(Role::Viewer);
     const GET: &Method = &Method::GET;
     const POST: &Method = &Method::POST;
     const PATCH: &Method = &Method::PATCH;
@@ -122,11 +130,21 @@ pub fn table() -> Vec<Route> {
     t.row(POST, "/api/v1/widget/messages", Visitor, Limit::Chat, Class::Api, api::widget_messages::create_message);
     t.row(POST, "/api/v1/widget/feedback", Visitor, Limit::Chat, Class::Api, api::widget_feedback::create_feedback);
 
-    t.row(GET, "/api/v1/sites", MANAGE, Limit::Api, Class::Api, api::sites::list_sites);
-    t.row(GET, "/api/v1/sites/{id}", MANAGE, Limit::Api, Class::Api, api::sites::get_site);
-    t.row(PATCH, "/api/v1/sites/{id}", MANAGE, Limit::Api, Class::Api, api::sites::update_site);
-    t.row(POST, "/api/v1/sites/{id}/origins", MANAGE, Limit::Api, Class::Api, api::site_origins::create_origin);
-    t.row(GET, "/api/v1/sites/{id}/refused-origins", MANAGE, Limit::Api, Class::Api, api::site_origins::list_refused);
+    t.row(GET, "/api/v1/sites", READ, Limit::Api, Class::Api, api::sites::list_sites);
+    t.row(GET, "/api/v1/sites/{id}", READ, Limit::Api, Class::Api, api::sites::get_site);
+    t.row(PATCH, "/api/v1/sites/{id}", CHANGE, Limit::Api, Class::Api, api::sites::update_site);
+    t.row(POST, "/api/v1/sites/{id}/origins", CHANGE, Limit::Api, Class::Api, api::site_origins::create_origin);
+    t.row(GET, "/api/v1/sites/{id}/refused-origins", READ, Limit::Api, Class::Api, api::site_origins::list_refused);
+
+    t.row(POST, "/api/v1/auth/setup", SignIn, Limit::SignIn, Class::Api, api::auth_setup::create_first_user);
+    t.row(POST, "/api/v1/auth/accept", SignIn, Limit::SignIn, Class::Api, api::invitations::accept_invitation);
+    t.row(POST, "/api/v1/auth/login", SignIn, Limit::SignIn, Class::Api, api::auth_login::create_login);
+    t.row(POST, "/api/v1/auth/refresh", SignIn, Limit::SignIn, Class::Api, api::auth_login::refresh_login);
+    t.row(POST, "/api/v1/auth/logout", ANYONE, Limit::Api, Class::Api, api::auth_login::end_login);
+    t.row(GET, "/api/v1/auth/me", ANYONE, Limit::Api, Class::Api, api::account::get_me);
+    t.row(GET, "/api/v1/account/sessions", ANYONE, Limit::Api, Class::Api, api::account::list_sessions);
+    t.row(DELETE, "/api/v1/account/sessions/{login}", ANYONE, Limit::Api, Class::Api, api::account::delete_session);
+    t.row(POST, "/api/v1/invitations", User(Role::Admin), Limit::Api, Class::Api, api::invitations::create_invitation);
 
     table.routes
 }

@@ -39,6 +39,10 @@ pub(crate) const SET_OWNER: Statement = Statement::pair("SELECT $1", "SELECT set
 pub(crate) const LOCK_CHANGES: Statement =
     Statement::pair("SELECT ''", "SELECT CAST(pg_advisory_xact_lock(7233021894460911) AS TEXT)");
 
+/// Serialises changes of users, so that two cannot each take the other for the last owner. SQLite has one writer.
+pub(crate) const LOCK_USERS: Statement =
+    Statement::pair("SELECT ''", "SELECT CAST(pg_advisory_xact_lock(7233021894460913) AS TEXT)");
+
 // ---- durability
 
 /// What is done before a commit returns: `FULL` is 2 in SQLite's words, `on` in PostgreSQL's.

@@ -47,6 +47,14 @@ const MIGRATIONS: &[Migration] = &[
             include_str!("../migrations/postgres/0002_widget.sql"),
         ),
     },
+    Migration {
+        version: 3,
+        name: "0003_accounts",
+        text: Statement::pair(
+            include_str!("../migrations/sqlite/0003_accounts.sql"),
+            include_str!("../migrations/postgres/0003_accounts.sql"),
+        ),
+    },
 ];
 
 const CREATE_TABLE: Statement = Statement::both(

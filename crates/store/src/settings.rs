@@ -1,16 +1,36 @@
 //! Installation settings that no file holds: values that the program makes once and all nodes share.
 //!
-//! Owns: the table `settings`. The first to set a name wins. Never holds a secret that is not sealed.
+//! Owns: the table `settings`. The first to set a name wins, but for a
+//! set-up token, whose hash is replaced until it is used. Never holds a secret that is not sealed.
 
 use crate::statement::{Statement, execute, value};
 use crate::store::Store;
+use crate::tx::Tx;
 use chatward_types::{Error, Result};
 
 const GET_SETTING: Statement = Statement::both("SELECT value FROM settings WHERE name = $1");
 const SET_SETTING: Statement =
     Statement::both("INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING");
+const REPLACE_SETTING: Statement =
+    Statement::both("INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = $2");
+const CLAIM_SETTING: Statement = Statement::both("DELETE FROM settings WHERE name = $1 AND value = $2");
+
+/// Removes a setting that has this value. `false` when it has not: somebody was faster.
+pub(crate) async fn claim(tx: &mut Tx, name: &str, value: &str) -> Result<bool> {
+    Ok(execute!(tx, CLAIM_SETTING, name, value)? == 1)
+}
 
 impl Store {
+    /// Sets a setting, whatever it was.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn replace_setting(&self, name: &str, value: &str) -> Result<()> {
+        let mut tx = self.write_global().await?;
+        execute!(tx, REPLACE_SETTING, name, value)?;
+        tx.commit().await
+    }
+
     /// A setting's value.
     ///
     /// # Errors

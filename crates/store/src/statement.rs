@@ -6,7 +6,8 @@
 //! takes a missing value as NULL. Never builds a text at run time, never opens a transaction.
 
 use chatward_types::{
-    ConversationId, FeedbackId, JobId, KeyScope, MessageId, NodeId, OwnerId, PageId, SessionId, SiteId, UsageId,
+    ConversationId, FeedbackId, InvitationId, JobId, KeyScope, LoginId, MessageId, NodeId, OwnerId, PageId, Role,
+    SessionId, SiteId, UsageId, UserId,
 };
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Decode, Encode, Postgres, Row, Sqlite, Type, postgres::PgRow};
@@ -103,6 +104,7 @@ bind_as! {
     Option<&[u8]> => Option<Vec<u8>>: |value| value.map(<[u8]>::to_vec);
     &SessionId => String: |value| value.as_str().to_owned();
     KeyScope => String: |value| value.as_str().to_owned();
+    Role => String: |value| value.as_str().to_owned();
 }
 
 macro_rules! stored_as {
@@ -126,6 +128,7 @@ stored_as! {
     Option<Vec<u8>> => Option<Vec<u8>>: |value| Ok(value);
     SessionId => String: |value| Ok(SessionId::from_verified(value));
     KeyScope => String: |value| Ok(value.parse()?);
+    Role => String: |value| Ok(value.parse()?);
     Vec<String> => String: |value| Ok(serde_json::from_str(&value)?);
 }
 
@@ -142,7 +145,20 @@ macro_rules! ids {
     };
 }
 
-ids!(OwnerId, SiteId, ConversationId, MessageId, PageId, FeedbackId, UsageId, JobId, NodeId);
+ids!(
+    OwnerId,
+    SiteId,
+    ConversationId,
+    MessageId,
+    PageId,
+    FeedbackId,
+    UsageId,
+    JobId,
+    NodeId,
+    UserId,
+    LoginId,
+    InvitationId
+);
 
 /// A closed set of words stored as text.
 macro_rules! words {

@@ -72,6 +72,46 @@ impl FromStr for KeyScope {
     }
 }
 
+/// What a user of an owner may do; each role may do what those before it may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Sees.
+    Viewer,
+    /// Changes sites.
+    Member,
+    /// Invites people.
+    Admin,
+    /// Whoever set the installation up; at least one stays.
+    Owner,
+}
+
+impl Role {
+    /// The word in the store, the API and on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Viewer => "viewer",
+            Self::Member => "member",
+            Self::Admin => "admin",
+            Self::Owner => "owner",
+        }
+    }
+}
+
+impl FromStr for Role {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "viewer" => Ok(Self::Viewer),
+            "member" => Ok(Self::Member),
+            "admin" => Ok(Self::Admin),
+            "owner" => Ok(Self::Owner),
+            _ => Err("expected viewer, member, admin or owner"),
+        }
+    }
+}
+
 /// Which environment an installation, or a key, is made for. `Production` forbids unsafe settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -32,6 +32,20 @@ pub enum EventName {
     SecretKeyExposed,
     /// An issued key was made or revoked.
     IssuedKeyChanged,
+    /// A user, their role, state or password was changed, or somebody was invited.
+    UserChanged,
+    /// Somebody logged in.
+    LoginSucceeded,
+    /// Somebody did not log in: address or password was wrong, or the account is disabled.
+    LoginFailed,
+    /// An attempt came too soon after failed ones.
+    LoginHeld,
+    /// A login was ended.
+    LoginEnded,
+    /// A refresh token was used that was spent before; its login was ended.
+    RefreshReused,
+    /// An access or refresh token, a set-up token or an invitation that does not hold.
+    TokenRefused,
     /// A message was answered.
     ChatMessageProcessed,
     /// A message could not be answered as it should.
@@ -69,6 +83,13 @@ impl EventName {
             Self::SessionExported => "SESSION_EXPORTED",
             Self::SecretKeyExposed => "SECRET_KEY_EXPOSED",
             Self::IssuedKeyChanged => "ISSUED_KEY_CHANGED",
+            Self::UserChanged => "USER_CHANGED",
+            Self::LoginSucceeded => "LOGIN_SUCCEEDED",
+            Self::LoginFailed => "LOGIN_FAILED",
+            Self::LoginHeld => "LOGIN_HELD",
+            Self::LoginEnded => "LOGIN_ENDED",
+            Self::RefreshReused => "REFRESH_REUSED",
+            Self::TokenRefused => "TOKEN_REFUSED",
             Self::ChatMessageProcessed => "CHAT_MESSAGE_PROCESSED",
             Self::ChatError => "CHAT_ERROR",
             Self::HostRefused => "HOST_REFUSED",

@@ -35,6 +35,11 @@ impl<T: Named> Id<T> {
         Ok(Self(uuid, PhantomData))
     }
 
+    /// The id of these 16 bytes.
+    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(Uuid::from_bytes(bytes), PhantomData)
+    }
+
     /// The raw 16 bytes.
     pub fn as_bytes(&self) -> &[u8; 16] {
         self.0.as_bytes()
@@ -126,6 +131,12 @@ macro_rules! named {
 named! {
     /// A tenant: a person or organisation.
     Owner OwnerId "own";
+    /// A person's account with an owner.
+    User UserId "usr";
+    /// A user's stay on one device.
+    Login LoginId "lgn";
+    /// A link by which somebody becomes a user.
+    Invitation InvitationId "inv";
     /// A website with its knowledge and bot settings.
     Site SiteId "site";
     /// The messages of a session.

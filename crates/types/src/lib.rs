@@ -10,12 +10,12 @@ mod event;
 mod id;
 mod secret;
 
-pub use caller::{Caller, Environment, KeyScope, Scope};
+pub use caller::{Caller, Environment, KeyScope, Role, Scope};
 pub use clock::{Clock, DAY, Entropy, HOUR, MINUTE, SECOND, SystemClock, Timestamp};
 pub use error::{BoxedSource, Error, Kind, Result};
 pub use event::{Event, EventName, Outcome, Severity};
 pub use id::{
-    ConversationId, FeedbackId, Id, IdError, JobId, MessageId, NodeId, OwnerId, PageId, ReceiptId, RequestId,
-    SessionId, SiteId, UsageId,
+    ConversationId, FeedbackId, Id, IdError, InvitationId, JobId, LoginId, MessageId, NodeId, OwnerId, PageId,
+    ReceiptId, RequestId, SessionId, SiteId, UsageId, UserId,
 };
 pub use secret::Secret;

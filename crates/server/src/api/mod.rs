@@ -3,8 +3,12 @@
 //! A handler parses into validated types and calls one function of `ops`. It holds no rule of its own, and one
 //! file here never imports another.
 
+pub mod account;
+pub mod auth_login;
+pub mod auth_setup;
 pub mod documents;
 pub mod health;
+pub mod invitations;
 pub mod site_origins;
 pub mod sites;
 pub mod widget_export;

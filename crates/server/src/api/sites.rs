@@ -1,10 +1,10 @@
-//! `GET /api/v1/sites`, and `GET` and `PATCH /api/v1/sites/{id}`: an owner's program reads and changes sites.
+//! `GET /api/v1/sites`, and `GET` and `PATCH /api/v1/sites/{id}`: an owner's program or user reads and changes sites.
 
 use crate::app::App;
 use crate::client::Client;
 use crate::error::ApiResult;
 use crate::json::Json;
-use crate::ops::issued_keys::Holder;
+use crate::ops::acting::Acting;
 use crate::ops::site_changes::{self, SiteChange};
 use crate::ops::site_settings::{Settings, SettingsChange};
 use crate::path::Path;
@@ -13,7 +13,6 @@ use axum::extract::State;
 use chatward_store::SiteRow;
 use chatward_types::{Error, EventName, Outcome, SECOND, Scope, Severity, SiteId};
 use serde::{Deserialize, Deserializer, Serialize};
-use std::sync::Arc;
 use utoipa::ToSchema;
 
 /// A site.
@@ -67,48 +66,48 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<V
     Option::deserialize(deserializer).map(Some)
 }
 
-/// Lists the sites of the key's owner.
-#[utoipa::path(get, path = "/api/v1/sites", tag = "sites", security(("key" = [])),
+/// Lists the owner's sites.
+#[utoipa::path(get, path = "/api/v1/sites", tag = "sites", security(("key" = []), ("user" = [])),
     responses(
         (status = 200, description = "The sites.", body = SiteList),
-        (status = 401, description = "No key that holds.", body = crate::error::ErrorBody),
-        (status = 403, description = "A browser sent the key, or it may not do this.", body = crate::error::ErrorBody),
+        (status = 401, description = "No key or access token that holds.", body = crate::error::ErrorBody),
+        (status = 403, description = "A browser sent the key, or the key or the user may not do this.", body = crate::error::ErrorBody),
         (status = 429, description = "Too many requests from this address.", body = crate::error::ErrorBody)))]
 pub async fn list_sites(
     State(app): State<App>,
-    Extension(holder): Extension<Arc<Holder>>,
+    Extension(acting): Extension<Acting>,
 ) -> ApiResult<axum::Json<SiteList>> {
-    let rows = app.store.list_sites(&Scope::of(holder.owner)).await?;
+    let rows = app.store.list_sites(&Scope::of(acting.owner)).await?;
     Ok(axum::Json(SiteList { sites: rows.into_iter().map(view).collect() }))
 }
 
 /// Returns a site.
-#[utoipa::path(get, path = "/api/v1/sites/{id}", tag = "sites", security(("key" = [])),
+#[utoipa::path(get, path = "/api/v1/sites/{id}", tag = "sites", security(("key" = []), ("user" = [])),
     params(("id" = String, Path, description = "The site's id.")),
     responses(
         (status = 200, description = "The site.", body = SiteView),
         (status = 400, description = "Not an id.", body = crate::error::ErrorBody),
-        (status = 401, description = "No key that holds.", body = crate::error::ErrorBody),
-        (status = 403, description = "A browser sent the key, or it may not do this.", body = crate::error::ErrorBody),
+        (status = 401, description = "No key or access token that holds.", body = crate::error::ErrorBody),
+        (status = 403, description = "A browser sent the key, or the key or the user may not do this.", body = crate::error::ErrorBody),
         (status = 404, description = "The owner has no such site.", body = crate::error::ErrorBody),
         (status = 429, description = "Too many requests from this address.", body = crate::error::ErrorBody)))]
 pub async fn get_site(
     State(app): State<App>,
-    Extension(holder): Extension<Arc<Holder>>,
+    Extension(acting): Extension<Acting>,
     Path(id): Path<SiteId>,
 ) -> ApiResult<axum::Json<SiteView>> {
-    let row = app.store.get_site(&Scope::of(holder.owner), id).await?.ok_or_else(Error::not_found)?;
+    let row = app.store.get_site(&Scope::of(acting.owner), id).await?.ok_or_else(Error::not_found)?;
     Ok(axum::Json(view(row)))
 }
 
 /// Changes a site's name, origins or settings. Open pages see it within a second.
-#[utoipa::path(patch, path = "/api/v1/sites/{id}", tag = "sites", security(("key" = [])), request_body = UpdateSite,
+#[utoipa::path(patch, path = "/api/v1/sites/{id}", tag = "sites", security(("key" = []), ("user" = [])), request_body = UpdateSite,
     params(("id" = String, Path, description = "The site's id.")),
     responses(
         (status = 200, description = "The site as it is now.", body = SiteView),
         (status = 400, description = "Not JSON, or not an id.", body = crate::error::ErrorBody),
-        (status = 401, description = "No key that holds.", body = crate::error::ErrorBody),
-        (status = 403, description = "A browser sent the key, or it may not do this.", body = crate::error::ErrorBody),
+        (status = 401, description = "No key or access token that holds.", body = crate::error::ErrorBody),
+        (status = 403, description = "A browser sent the key, or the key or the user may not do this.", body = crate::error::ErrorBody),
         (status = 404, description = "The owner has no such site.", body = crate::error::ErrorBody),
         (status = 409, description = "Somebody else changed it meanwhile. Send it again.", body = crate::error::ErrorBody),
         (status = 422, description = "A field is unknown, or its value out of bounds.", body = crate::error::ErrorBody),
@@ -116,7 +115,7 @@ pub async fn get_site(
 pub async fn update_site(
     State(app): State<App>,
     Extension(client): Extension<Client>,
-    Extension(holder): Extension<Arc<Holder>>,
+    Extension(acting): Extension<Acting>,
     Path(id): Path<SiteId>,
     Json(body): Json<UpdateSite>,
 ) -> ApiResult<axum::Json<SiteView>> {
@@ -126,11 +125,11 @@ pub async fn update_site(
         settings: body.settings,
         ..SiteChange::default()
     };
-    let row = site_changes::change(&app, &Scope::of(holder.owner), id, change).await?;
+    let row = site_changes::change(&app, &Scope::of(acting.owner), id, change).await?;
     app.event(EventName::ConfigurationChanged, Severity::Info, Outcome::Success)
         .of(&client)
         .site(id)
-        .detail(format!("with key {}", holder.id))
+        .detail(acting.how)
         .emit();
     Ok(axum::Json(view(row)))
 }

@@ -7,15 +7,18 @@
 mod ask;
 mod demo;
 mod key;
+mod login_session;
 mod print;
 mod receipt;
 mod sample;
+mod secret;
 mod serve;
 mod settings;
 mod site;
 mod site_embed;
 mod site_set;
 mod store;
+mod user;
 
 use crate::app::{App, Options};
 use crate::config::{Config, ConfigError, Overrides, process_environment};
@@ -65,6 +68,15 @@ enum Command {
     /// Make, list and revoke secret keys for programs
     #[command(subcommand)]
     Key(key::KeyCommand),
+    /// Add, list, disable and change users
+    #[command(subcommand)]
+    User(user::UserCommand),
+    /// List and end the logins of a user, device by device
+    #[command(subcommand)]
+    LoginSession(login_session::LoginSessionCommand),
+    /// Print a strong secret from the system's random source: 256 bits in 44 letters and digits
+    #[command(after_help = "Example: chatward secret > jwt-secret")]
+    Secret,
     /// Check what a visitor was told about an erasure or an export
     #[command(subcommand)]
     Receipt(receipt::ReceiptCommand),
@@ -142,6 +154,9 @@ async fn run(cli: Cli) -> Outcome {
         Command::Serve(arguments) => serve::run(&common, arguments).await,
         Command::Site(command) => site::run(&common, command).await,
         Command::Key(command) => key::run(&common, command).await,
+        Command::User(command) => user::run(&common, command).await,
+        Command::LoginSession(command) => login_session::run(&common, command).await,
+        Command::Secret => secret::run(&common),
         Command::Receipt(command) => receipt::run(&common, command).await,
         Command::Ask(arguments) => ask::run(&common, arguments).await,
         Command::Config(command) => settings::run(&common, &command),

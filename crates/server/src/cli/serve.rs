@@ -4,11 +4,12 @@ use super::{Common, Failure, Outcome, print};
 use crate::app::{App, Options, setting_error};
 use crate::config::Config;
 use crate::listen::{self, ListenSettings};
-use crate::ops::upstreams;
+use crate::ops::{setup, upstreams};
 use crate::{admin, jobs, routes};
 use chatward_types::{EventName, Outcome as EventOutcome, Severity};
 use clap::Args;
 use std::fs::File;
+use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,6 +32,7 @@ pub(super) async fn run(common: &Common, arguments: ServeArguments) -> Outcome {
         tracing::warn!(warning = warning.as_str(), "configuration");
     }
     let running = Running::start(config, Options::default()).await?;
+    offer_setup(common, &running).await?;
     if common.json {
         print::json(&serde_json::json!({ "listening": running.address_text() }));
     } else {
@@ -41,6 +43,24 @@ pub(super) async fn run(common: &Common, arguments: ServeArguments) -> Outcome {
     }
     wait_for_stop().await?;
     running.stop().await;
+    Ok(())
+}
+
+/// Shows the set-up token to whoever sits at the terminal; where nobody does, it goes to a file that only the server's user
+/// may read, since standard output is kept in logs.
+async fn offer_setup(common: &Common, running: &Running) -> Outcome {
+    let app = &running.app;
+    let token = setup::prepare(app).await?;
+    setup::remove_file(app);
+    let Some(token) = token else { return Ok(()) };
+    if std::io::stdout().is_terminal() && !common.json {
+        print::line("There is no user yet. Whoever has this token becomes the first one, within an hour and once:");
+        print::line(&format!("  {}", token.expose()));
+        print::line(&format!("  POST {}/api/v1/auth/setup", running.address_text()));
+    } else {
+        let file = setup::write_file(app, &token)?;
+        tracing::info!(file = %file.display(), "there is no user yet; the set-up token is in the file, for an hour");
+    }
     Ok(())
 }
 

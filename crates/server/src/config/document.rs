@@ -8,8 +8,8 @@ use super::layers::join;
 use super::section::{Section, Setting};
 use super::shape::Secrecy;
 use super::{
-    Admin, Budgets, Config, Cors, Crawl, Database, Feeds, Front, Headers, Installation, Limits, Logging, Messages,
-    Origin, ProviderConfig, Server, Sessions, Vault, sections,
+    Accounts, Admin, Budgets, Config, Cors, Crawl, Database, Feeds, Front, Headers, Installation, Limits, Logging,
+    Messages, Origin, ProviderConfig, Server, Sessions, Vault, sections,
 };
 use std::fmt::Write as _;
 
@@ -164,6 +164,7 @@ pub(super) fn redacted(config: &Config) -> String {
     print("[cors]", Cors::TABLE, config.cors.show());
     print("[limits]", Limits::TABLE, config.limits.show());
     print("[sessions]", Sessions::TABLE, config.sessions.show());
+    print("[accounts]", Accounts::TABLE, config.accounts.show());
     print("[budgets]", Budgets::TABLE, config.budgets.show());
     print("[messages]", Messages::TABLE, config.messages.show());
     for (index, provider) in config.providers.iter().enumerate() {

@@ -26,8 +26,8 @@ pub use environment::process_environment;
 pub use error::ConfigError;
 pub use layers::Origin;
 pub use sections::{
-    AddressChange, Admin, ClientAddressHeader, Cors, Database, Feeds, Front, Headers, Installation, Limits, LogFormat,
-    LogLevel, Logging, Server, Sessions, Vault,
+    Accounts, AddressChange, Admin, ClientAddressHeader, Cors, Database, Feeds, Front, Headers, Installation, Limits,
+    LogFormat, LogLevel, Logging, Server, Sessions, Vault,
 };
 pub use sections_answers::{Budgets, Crawl, Messages, ProviderConfig, ProviderKind};
 
@@ -62,6 +62,8 @@ pub struct Config {
     pub limits: Limits,
     /// Visitors' sessions.
     pub sessions: Sessions,
+    /// People's accounts.
+    pub accounts: Accounts,
     /// Money and load.
     pub budgets: Budgets,
     /// What a visitor may write.
@@ -188,6 +190,7 @@ impl Config {
             cors: Cors::read(&mut layers, Cors::TABLE)?,
             limits: Limits::read(&mut layers, Limits::TABLE)?,
             sessions: Sessions::read(&mut layers, Sessions::TABLE)?,
+            accounts: Accounts::read(&mut layers, Accounts::TABLE)?,
             budgets: Budgets::read(&mut layers, Budgets::TABLE)?,
             messages: Messages::read(&mut layers, Messages::TABLE)?,
             providers: providers::read(&mut layers, environment)?,
@@ -237,6 +240,7 @@ fn sections() -> Vec<section::Section> {
         Cors::section(),
         Limits::section(),
         Sessions::section(),
+        Accounts::section(),
         Budgets::section(),
         Messages::section(),
         ProviderConfig::section(),

@@ -162,6 +162,8 @@ section! {
         api_requests: u32 = Text("100"), whole(1, 1_000_000), [];
         /// Seconds of that window.
         api_window_seconds: u32 = Text("900"), whole(1, 86_400), [];
+        /// Requests a minute of the routes that take a password or a token for another.
+        sign_in_per_minute: u32 = Text("20"), whole(1, 1_000_000), [];
         /// Addresses remembered one by one; beyond them networks are counted instead.
         tracked_addresses: usize = Text("65536"), whole(1024, 16_777_216), [];
         /// Requests in flight from which on limits tighten.
@@ -192,6 +194,22 @@ section! {
         ]), [];
         /// Seconds between two sweeps for idle sessions.
         sweep_seconds: u32 = Text("300"), whole(1, 86_400), [];
+    }
+}
+
+section! {
+    /// People's accounts.
+    Accounts "accounts" {
+        /// Characters that a new password has at least.
+        password_min_length: u32 = Text("12"), whole(6, 64), [];
+        /// Passwords that are computed at once; each takes a core for a moment, and 19 MiB.
+        password_workers: usize = Text("1"), whole(1, 64), [];
+        /// Minutes that an access token holds.
+        access_minutes: u32 = Text("30"), whole(1, 1440), ["ACCESS_TOKEN_EXPIRE_MINUTES"];
+        /// Days after which a device that was not used must log in again.
+        login_days: u32 = Text("30"), whole(1, 365), [];
+        /// Hours that an invitation holds.
+        invitation_hours: u32 = Text("72"), whole(1, 720), [];
     }
 }
 

@@ -7,7 +7,7 @@
 pub mod crawls;
 
 use crate::app::App;
-use crate::ops::{changes, refusals, sessions, tickets};
+use crate::ops::{backoff, changes, refusals, sessions, tickets};
 use chatward_types::{DAY, MINUTE, Result};
 use std::time::Duration;
 
@@ -92,7 +92,7 @@ async fn keep_house(app: &App) {
     }
 }
 
-/// One turn of housekeeping: spent limit windows, yesterday's budgets, spent tickets, old changes.
+/// One turn of housekeeping: spent limit windows, yesterday's budgets, spent tickets, old attempts to log in and changes.
 ///
 /// # Errors
 /// When the store fails; the next turn does it.
@@ -102,6 +102,7 @@ pub async fn run_housekeeping(app: &App) -> Result<()> {
     app.budgets.give_back(now.div_euclid(DAY)).await?;
     app.store.prune_changes(now - CHANGES_KEPT).await?;
     tickets::sweep(app, now).await?;
+    backoff::sweep(app, now).await?;
     app.store.prune_nodes(now - 10 * MINUTE).await?;
     app.store.prune_jobs(now - JOBS_KEPT).await?;
     app.store.prune_budgets(now.div_euclid(DAY) - BUDGET_DAYS_KEPT).await?;

@@ -4,10 +4,11 @@
 //! Every front passes here; none has a copy of its own.
 
 use super::cors::{self, Origin};
-use super::{Answered, Client, headers, keys};
+use super::{Answered, Client, headers, keys, people};
 use crate::app::App;
 use crate::error::{ApiError, Carried};
 use crate::limits::{Decision, Rule};
+use crate::ops::acting::Acting;
 use crate::ops::origins;
 use crate::ops::tokens::Visitor;
 use crate::ops::verified;
@@ -60,7 +61,7 @@ pub async fn run(State((app, row)): State<(App, Row)>, mut request: Request, nex
 /// Whether a page of this origin may read the response.
 fn may_read(app: &App, row: Row, origin: &str, response: &Response) -> bool {
     match row.policy {
-        Policy::Public | Policy::Key(_) => false,
+        Policy::Public | Policy::Manage(..) | Policy::User(_) | Policy::SignIn => false,
         Policy::NamedOrigin => origins::is_exact(origin),
         Policy::SiteOrigin | Policy::Visitor => {
             app.origins.is_known(origin) && !Carried::has_code(response, cors::REFUSED)
@@ -82,10 +83,23 @@ async fn admit(app: &App, row: Row, client: &Client, origin: &Origin, request: &
             }
             request.extensions_mut().insert(FromOrigin(origin.clone()));
         }
-        Policy::Key(scope) => {
-            let holder = keys::authenticate(app, client, request.headers(), scope).await?;
-            request.extensions_mut().insert(Arc::new(holder));
+        Policy::Manage(scope, least) => {
+            let acting = if people::is_access_token(request.headers()) {
+                people::refuse_foreign_page(app, client, origin, request.headers())?;
+                let person = people::authenticate(app, client, request.headers(), least).await?;
+                Acting::by_user(person.owner, person.user)
+            } else {
+                let holder = keys::authenticate(app, client, request.headers(), scope).await?;
+                Acting::with_key(holder.owner, &holder.id)
+            };
+            request.extensions_mut().insert(acting);
         }
+        Policy::User(least) => {
+            people::refuse_foreign_page(app, client, origin, request.headers())?;
+            let person = people::authenticate(app, client, request.headers(), least).await?;
+            request.extensions_mut().insert(Arc::new(person));
+        }
+        Policy::SignIn => people::refuse_foreign_page(app, client, origin, request.headers())?,
         Policy::SiteOrigin => {
             // Which of the site's origins it is, ops checks; here it must at least be somebody's.
             match origin {
@@ -110,6 +124,7 @@ pub fn count(app: &App, group: Limit, client: &Client) -> Result<Option<Decision
         Limit::Chat => &app.rules.chat,
         Limit::Api => &app.rules.api,
         Limit::Files => &app.rules.files,
+        Limit::SignIn => &app.rules.sign_in,
         Limit::Health => return Ok(None),
     };
     let decision = app.limiter.check(group as u8, client.address, rules, app.load.scale(), app.clock.now());

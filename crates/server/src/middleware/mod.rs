@@ -10,6 +10,7 @@ pub mod guard;
 pub mod headers;
 pub mod host;
 mod keys;
+mod people;
 
 pub use crate::client::Client;
 

@@ -3,8 +3,10 @@
 //! Owns every rule that is not about HTTP. Never imports axum, never reads the environment, never writes SQL,
 //! and never holds a transaction or a lock across a network call.
 
+pub mod acting;
 pub mod admission;
 pub mod answers;
+pub mod backoff;
 pub mod budgets;
 pub mod changes;
 pub mod chat;
@@ -15,18 +17,23 @@ pub mod feedback;
 pub mod identities;
 pub mod indexes;
 pub mod installation;
+pub mod invitations;
 pub mod issued_keys;
+pub mod logins;
 pub mod look;
 pub mod lookup;
+pub mod opaque;
 pub mod origins;
 pub mod page_check;
 pub mod page_context;
+pub mod passwords;
 pub mod prompts;
 pub mod receipts;
 pub mod refusals;
 pub mod resumes;
 pub mod sanitize;
 pub mod sessions;
+pub mod setup;
 pub mod signing;
 pub mod single;
 pub mod site_changes;
@@ -35,4 +42,5 @@ pub mod sites;
 pub mod tickets;
 pub mod tokens;
 pub mod upstreams;
+pub mod users;
 pub mod verified;

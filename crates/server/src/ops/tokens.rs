@@ -28,6 +28,8 @@ pub struct Visitor {
 #[derive(Debug)]
 pub struct Tokens {
     visitors: Ring,
+    /// For `ops::logins`.
+    pub users: Ring,
     /// For `ops::tickets`.
     pub tickets: Ring,
     /// For `ops::resumes`.
@@ -60,6 +62,7 @@ impl Tokens {
         let ring = async |purpose| Ring::load(store, vault, clock, entropy, purpose).await;
         Ok(Self {
             visitors: ring(signing::VISITOR).await?,
+            users: ring(signing::USER).await?,
             tickets: ring(signing::TICKET).await?,
             resumes: ring(signing::RESUME).await?,
             receipts: ring(signing::RECEIPT).await?,
@@ -122,6 +125,7 @@ mod tests {
     fn tokens() -> Tokens {
         Tokens {
             visitors: Ring::sample(signing::VISITOR),
+            users: Ring::sample(signing::USER),
             tickets: Ring::sample(signing::TICKET),
             resumes: Ring::sample(signing::RESUME),
             receipts: Ring::sample(signing::RECEIPT),

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking, as tests do")]
 
 use crate::world::{Call, QUESTION, Reply, SHOP, STRANGER, Visitor, World};
+use chatward::ops::opaque::Kind;
 use chatward::routes::{self, Policy, Row};
 use chatward_store::{HotRow, MessageRow, MessageState, Role};
 use chatward_types::{Clock, MessageId, SECOND, Scope, SessionId};
@@ -72,12 +73,26 @@ fn checked(world: &World, reply: &Reply, what: &str) -> Value {
 }
 
 /// A well-formed call of a route.
-fn call_of(world: &World, visitor: &Visitor, key: &str, row: &Row) -> Call {
+fn call_of(world: &World, visitor: &Visitor, key: &str, access: &str, row: &Row) -> Call {
     let path = world.concrete(row.path);
     let call = match row.policy {
-        Policy::Key(_) => world.call(row.method.clone(), &path).header("authorization", &format!("Bearer {key}")),
+        Policy::Manage(..) => world.with(key, row.method.clone(), &path),
+        Policy::User(_) => world.with(access, row.method.clone(), &path),
+        Policy::SignIn => world.call(row.method.clone(), &path),
         _ => world.by(visitor, row.method.clone(), &path),
     };
+    let issued = |kind| {
+        let (keys, owner) = (&world.app.account_keys, world.app.owner);
+        keys.mint(kind, owner, &[7; 16], &SystemEntropy).unwrap().0.expose().clone()
+    };
+    match row.path {
+        "/api/v1/auth/refresh" => return call.json(&json!({ "refresh_token": issued(Kind::Refresh) })),
+        "/api/v1/auth/accept" => {
+            let body = json!({ "token": issued(Kind::Invitation), "password": "x", "full_name": "x" });
+            return call.json(&body);
+        }
+        _ => {}
+    }
     let message = MessageId::generate(world.clock.as_ref(), &SystemEntropy).unwrap().to_string();
     let body = world.good_body(row.path, &message);
     if body.is_null() || *row.method == http::Method::GET { call } else { call.json(&body) }
@@ -90,6 +105,8 @@ async fn with_the_store_gone_no_route_says_more_than_the_constant() {
             let mut world = World::builder().engine(engine).set("limits.per_minute", 1000).start().await;
             let visitor = world.visitor().await;
             let key = world.key().await;
+            let user = world.user("ann@example.test", chatward_types::Role::Owner).await;
+            let access = world.access(world.app.owner, &user).await;
             assert_eq!(world.ask(&visitor, QUESTION).await.status, StatusCode::OK);
             if !warm {
                 // A restart forgets every cached site and session, so that each route must ask the store.
@@ -100,7 +117,7 @@ async fn with_the_store_gone_no_route_says_more_than_the_constant() {
             world.clock.advance(2 * SECOND);
             let mut broken = Vec::new();
             for row in routes::rows() {
-                let reply = call_of(&world, &visitor, &key, &row).send().await;
+                let reply = call_of(&world, &visitor, &key, &access, &row).send().await;
                 let what = format!("{} {} on {engine:?}", row.method, row.path);
                 if reply.status.is_success() {
                     continue;

@@ -1,5 +1,7 @@
 //! The server as a whole, over real sockets and real databases.
 
+mod account_commands;
+mod accounts;
 mod address;
 mod bodies;
 mod budgets;
@@ -13,11 +15,13 @@ mod headers;
 mod hosts;
 mod limits;
 mod listen;
+mod logins;
 mod operations;
 mod origins;
 mod owners_api;
 mod page_check;
 mod pages;
+mod people;
 mod plain_text;
 mod policies;
 mod privacy;

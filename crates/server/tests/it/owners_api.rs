@@ -121,6 +121,22 @@ async fn a_key_is_stored_as_a_hash_and_ends_when_it_is_revoked() {
 }
 
 #[tokio::test]
+async fn a_key_of_one_environment_is_none_of_another_even_on_its_own_database() {
+    let world = roomy().start().await;
+    let key = world.key().await;
+    let listed = async |world: &World, key: &str| send(world, key, Method::GET, "/api/v1/sites", &Value::Null).await;
+    assert_eq!(listed(&world, &key).await.status, StatusCode::OK);
+    // A copy of the development installation becomes the rehearsal: everything is there, its keys too.
+    let (database, folder) = world.stop().await;
+    let world = roomy().again(database, folder).set("environment", "staging").start().await;
+    let refused = listed(&world, &key).await;
+    assert_eq!((refused.status, refused.code().as_str()), (StatusCode::UNAUTHORIZED, "key_invalid"));
+    let own = world.key().await;
+    assert!(key.starts_with("cw_sk_dev_") && own.starts_with("cw_sk_test_"));
+    assert_eq!(listed(&world, &own).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
 async fn a_secret_key_from_a_browser_is_refused_everywhere_and_told() {
     let world = roomy().start().await;
     let key = world.key().await;

@@ -2,11 +2,13 @@
 
 #![expect(clippy::expect_used, reason = "helpers of tests fail by panicking, as tests do")]
 
+use crate::people::roomy;
 use crate::world::{QUESTION, Reply, SHOP, STRANGER, Visitor, World};
+use base64::Engine as _;
 use chatward::ops::issued_keys;
 use chatward::routes::{self, Class, Policy, Row};
-use chatward_store::SiteRow;
-use chatward_types::{DAY, Environment, KeyScope, OwnerId, Scope};
+use chatward_store::{SiteRow, UserRow, UserState};
+use chatward_types::{DAY, Environment, KeyScope, MINUTE, OwnerId, Role, Scope};
 use chatward_vault::{SecretKey, SystemEntropy};
 use http::{Method, StatusCode};
 use std::collections::{BTreeMap, BTreeSet};
@@ -101,6 +103,113 @@ impl Keys {
     }
 }
 
+/// What a page of somebody else makes a browser send.
+const FOREIGN_PAGES: [(&str, &str); 5] = [
+    ("origin", "null"),
+    ("origin", STRANGER),
+    ("origin", SHOP),
+    ("sec-fetch-site", "cross-site"),
+    ("sec-fetch-site", "same-site"),
+];
+
+/// Users of every role, and tokens of users that do not hold.
+struct People {
+    users: Vec<UserRow>,
+    other: (OwnerId, UserRow),
+    refused: Vec<(&'static str, String)>,
+}
+
+impl People {
+    async fn new(world: &World, other: &Other) -> Self {
+        let (app, ours) = (&world.app, world.app.owner);
+        let mut users = Vec::new();
+        for role in [Role::Viewer, Role::Member, Role::Admin, Role::Owner] {
+            users.push(world.user(&format!("{}@example.test", role.as_str()), role).await);
+        }
+        let theirs = world.user_of(other.site.owner, "theirs@example.test", Role::Owner).await;
+        let expired = world.access(ours, &users[3]).await;
+        world.clock.advance(30 * MINUTE);
+        let leaver = world.user("leaver@example.test", Role::Owner).await;
+        let disabled = world.access(ours, &leaver).await;
+        chatward::ops::users::set_state(app, &Scope::of(ours), leaver.id, UserState::Disabled).await.expect("disabled");
+        let ended = world.access(ours, &users[3]).await;
+        let out = world.with(&ended, Method::POST, "/api/v1/auth/logout").send().await;
+        assert_eq!(out.status, StatusCode::NO_CONTENT);
+        let good = world.access(ours, &users[3]).await;
+        let foreign = world.access(other.site.owner, &theirs).await;
+        let part = |token: &str, at: usize| token.split('.').nth(at).unwrap_or_default().to_owned();
+        let ticket = world.ticket().await;
+        let refused = vec![
+            ("an expired token", expired),
+            ("a disabled user", disabled),
+            ("an ended login", ended),
+            ("a ticket", ticket),
+            ("another's claims", format!("{}.{}.{}", part(&good, 0), part(&foreign, 1), part(&good, 2))),
+            ("no algorithm", format!("eyJhbGciOiJub25lIn0.{}.", part(&good, 1))),
+            ("no signature", format!("{}.{}.", part(&good, 0), part(&good, 1))),
+            (
+                "a key beside a key",
+                format!("{}.{}.{}", header_with_jwk(&part(&good, 0)), part(&good, 1), part(&good, 2)),
+            ),
+            ("an oversized token", format!("{good}{}", "A".repeat(8 * 1024))),
+        ];
+        let refused = refused.into_iter().map(|(who, token)| (who, format!("Bearer {token}"))).collect();
+        Self { users, other: (other.site.owner, theirs), refused }
+    }
+
+    /// Each call has a login of its own, since some rows end it.
+    async fn walk(&self, world: &World, row: &Row, least: Role, visitor: &str) {
+        let ask = async |headers: &[(&str, &str)]| call(world, row, "", headers).await;
+        let fresh = async |owner, user| format!("Bearer {}", world.access(owner, user).await);
+        let what = |who: &str| format!("{} {} as {who}", row.method, row.path);
+        for (who, token) in
+            self.refused.iter().map(|(who, token)| (*who, token.as_str())).chain([("a visitor", visitor)])
+        {
+            let reply = ask(&[("authorization", token)]).await;
+            assert_refused(&reply, 401, &what(who));
+            assert_eq!(reply.code(), "token_invalid", "{}", what(who));
+        }
+        let owner = &self.users[3];
+        for (name, value) in FOREIGN_PAGES {
+            let token = fresh(world.app.owner, owner).await;
+            let reply = ask(&[("authorization", &token), (name, value)]).await;
+            assert_refused(&reply, 403, &what("a user on another's page"));
+            assert_eq!(reply.header("access-control-allow-origin"), "");
+        }
+        let own_page =
+            ask(&[("authorization", &fresh(world.app.owner, owner).await), ("origin", &world.own_origin())]).await;
+        assert!(passes(row, &own_page), "{}: {}", what("a user on our page"), own_page.text());
+        for user in &self.users {
+            let reply = ask(&[("authorization", &fresh(world.app.owner, user).await)]).await;
+            if user.role < least {
+                assert_refused(&reply, 403, &what(user.role.as_str()));
+                assert_eq!(reply.code(), "role_insufficient");
+            } else {
+                assert!(passes(row, &reply), "{}: {}", what(user.role.as_str()), reply.text());
+            }
+        }
+        let foreign = ask(&[("authorization", &fresh(self.other.0, &self.other.1).await)]).await;
+        if row.path.contains('{') {
+            assert_refused(&foreign, 404, &what("another owner's user"));
+        } else {
+            assert!(!foreign.text().contains(&world.site.publishable_key), "{}", what("another owner's user"));
+        }
+    }
+}
+
+/// Whether whoever may call the row was let in: a login's id in the address is nobody's here.
+fn passes(row: &Row, reply: &Reply) -> bool {
+    reply.status.is_success() || (row.path.contains("{login}") && reply.status == StatusCode::NOT_FOUND)
+}
+
+fn header_with_jwk(head: &str) -> String {
+    let engine = base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    let bytes = engine.decode(head).expect("a header");
+    let mut header: serde_json::Value = serde_json::from_slice(&bytes).expect("JSON");
+    header["jwk"] = serde_json::json!({});
+    engine.encode(header.to_string())
+}
+
 /// A key of the right shape with the id of one and the secret of another.
 fn mixed(one: &str, other: &str) -> String {
     let (head, _) = one.rsplit_once('_').expect("a secret");
@@ -136,11 +245,12 @@ fn assert_refused(reply: &Reply, status: u16, what: &str) {
 
 #[tokio::test]
 async fn every_route_refuses_whom_its_policy_does_not_name() {
-    let world = World::builder().set("limits.per_minute", 1000).start().await;
+    let world = roomy().set("limits.per_minute", 1000).start().await;
     let other = other_owner(&world).await;
     // They need the clock to move on, which ends visitors' tokens; so the visitors come after.
     let keys = Keys::new(&world, &other).await;
     let other = Other { visitor: visitor_of(&world, &other.site).await, ..other };
+    let people = People::new(&world, &other).await;
     let visitor = world.visitor().await;
     let answer = world.ask(&visitor, QUESTION).await.json();
     let message = answer["message_id"].as_str().unwrap_or_default();
@@ -187,7 +297,7 @@ async fn every_route_refuses_whom_its_policy_does_not_name() {
                 }
                 assert!(ask(&[("origin", SHOP)]).await.status.is_success(), "{}", what("its page"));
             }
-            Policy::Key(_) => {
+            Policy::Manage(_, least) => {
                 for (who, authorization) in &keys.refused {
                     let reply = ask(&[("authorization", authorization)]).await;
                     assert_refused(&reply, 401, &what(who));
@@ -212,6 +322,26 @@ async fn every_route_refuses_whom_its_policy_does_not_name() {
                 let reply = ask(&[("authorization", &keys.good)]).await;
                 assert!(reply.status.is_success(), "{}: {}", what("its owner"), reply.text());
                 assert_eq!(reply.header("access-control-allow-origin"), "");
+                people.walk(&world, &row, least, &bearer).await;
+            }
+            Policy::User(least) => {
+                assert_refused(&ask(&[]).await, 401, &what("nobody"));
+                // The credential of programs opens no account.
+                let reply = ask(&[("authorization", &keys.good)]).await;
+                assert_refused(&reply, 401, &what("a program with a secret key"));
+                assert_eq!(reply.code(), "token_invalid");
+                people.walk(&world, &row, least, &bearer).await;
+            }
+            Policy::SignIn => {
+                for (name, value) in FOREIGN_PAGES {
+                    let reply = ask(&[(name, value)]).await;
+                    assert_refused(&reply, 403, &what("another's page"));
+                    assert_eq!(reply.header("access-control-allow-origin"), "");
+                }
+                for headers in [&[][..], &[("authorization", keys.good.as_str())], &[("sec-fetch-site", "same-origin")]]
+                {
+                    assert_refused(&ask(headers).await, 401, &what("nobody, by a credential that does not hold"));
+                }
             }
             Policy::SiteOrigin => {
                 assert_refused(&ask(&[]).await, 403, &what("nobody"));
@@ -245,7 +375,7 @@ async fn every_route_refuses_whom_its_policy_does_not_name() {
             }
         }
     }
-    assert_eq!(seen.len(), 5, "every policy is on some route: {seen:?}");
+    assert_eq!(seen.len(), 9, "every policy is on some route: {seen:?}");
     let state = world.by(&visitor, Method::GET, "/api/v1/widget/session").send().await;
     assert_eq!(state.json()["messages"].as_array().map(Vec::len), Some(2), "all of it changed nothing");
 }
@@ -294,12 +424,12 @@ async fn the_description_of_the_api_is_the_route_table() {
     for row in &rows {
         let operation = &described[&(row.path.to_owned(), row.method.to_string())];
         let needs_token = operation["security"].as_array().is_some_and(|list| !list.is_empty());
-        let authenticates = matches!(row.policy, Policy::Visitor | Policy::Key(_));
+        let authenticates = matches!(row.policy, Policy::Visitor | Policy::Manage(..) | Policy::User(_));
         assert_eq!(needs_token, authenticates, "{} {}", row.method, row.path);
         let status = |code: &str| operation["responses"].as_object().is_some_and(|codes| codes.contains_key(code));
-        // A ticket is a credential in the body.
-        let by_ticket = row.path == "/api/v1/widget/sessions";
-        assert_eq!(status("401"), authenticates || by_ticket, "{} {}", row.method, row.path);
+        // A ticket is a credential in the body, and so are passwords and refresh tokens.
+        let in_body = row.path == "/api/v1/widget/sessions" || row.policy == Policy::SignIn;
+        assert_eq!(status("401"), authenticates || in_body, "{} {}", row.method, row.path);
         assert_eq!(status("403") && status("429"), row.policy != Policy::Public, "{} {}", row.method, row.path);
     }
     let written = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/openapi.json");
@@ -311,7 +441,7 @@ async fn the_description_of_the_api_is_the_route_table() {
 
 #[tokio::test]
 async fn a_method_that_an_address_does_not_take_gets_405_with_those_it_takes() {
-    let world = World::builder().set("limits.api_requests", 1000).start().await;
+    let world = World::builder().set("limits.api_requests", 1000).set("limits.sign_in_per_minute", 1000).start().await;
     let mut methods: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
     for row in routes::rows() {
         methods.entry(row.path).or_default().insert(row.method.to_string());

@@ -219,6 +219,7 @@ impl World {
             .replace("{folder}/{file}", "embed/app.js")
             .replace("{digest}", &chatward::ui::loader_pin().0)
             .replace("{id}", &self.site.id.to_string())
+            .replace("{login}", &format!("lgn_{}", "0".repeat(32)))
     }
 
     /// A good body for a row; null where it takes none.
@@ -231,6 +232,13 @@ impl World {
             "/api/v1/widget/feedback" => serde_json::json!({ "message_id": message_id, "rating": "up" }),
             "/api/v1/widget/identity" => serde_json::json!({ "token": "x" }),
             "/api/v1/sites/{id}/origins" => serde_json::json!({ "origin": SHOP }),
+            "/api/v1/auth/login" => serde_json::json!({ "email": "nobody@example.test", "password": "x" }),
+            "/api/v1/auth/refresh" => serde_json::json!({ "refresh_token": "x" }),
+            "/api/v1/auth/setup" => {
+                serde_json::json!({ "token": "x", "email": "a@example.test", "password": "x", "full_name": "x" })
+            }
+            "/api/v1/auth/accept" => serde_json::json!({ "token": "x", "password": "x", "full_name": "x" }),
+            "/api/v1/invitations" => serde_json::json!({ "email": "new@example.test", "role": "viewer" }),
             _ => serde_json::Value::Null,
         }
     }

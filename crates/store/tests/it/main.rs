@@ -5,6 +5,7 @@
 
 #![expect(clippy::expect_used, reason = "a test fails by panicking, also in what its tests share")]
 
+mod accounts;
 mod append;
 mod erasure;
 mod fence;

@@ -1,12 +1,13 @@
 //! Two owners with a site each, and short ways to make rows for them.
 
 use chatward_store::{
-    ChunkRow, Engine, HotRow, IssuedKeyRow, MessageRow, MessageState, NewSite, PageRow, RefusedOrigin, Role,
-    SessionRow, Store, UsageRow,
+    ChunkRow, Engine, HotRow, IssuedKeyRow, LoginRow, MessageRow, MessageState, NewSite, PageRow, RefusedOrigin, Role,
+    SessionRow, Store, UsageRow, UserRow, UserState,
 };
 use chatward_testkit::{FakeClock, FakeEntropy, TestDb};
 use chatward_types::{
-    Clock, ConversationId, Entropy, KeyScope, MessageId, OwnerId, PageId, Result, Scope, SessionId, SiteId, UsageId,
+    Clock, ConversationId, Entropy, KeyScope, LoginId, MessageId, OwnerId, PageId, Result, Scope, SessionId, SiteId,
+    UsageId, UserId,
 };
 
 pub(crate) struct World {
@@ -115,6 +116,35 @@ impl World {
             created_at: self.now(),
             expires_at: Some(self.now() + 1000),
             revoked_at: None,
+        }
+    }
+
+    /// A user that is not stored yet.
+    pub(crate) fn user(&self, email: &str, role: chatward_types::Role) -> UserRow {
+        UserRow {
+            id: self.id(UserId::generate),
+            email: email.to_owned(),
+            name: "Ann Example".to_owned(),
+            role,
+            password: "a hash".to_owned(),
+            state: UserState::Active,
+            created_at: self.now(),
+            updated_at: self.now(),
+        }
+    }
+
+    /// A login that is not stored yet; its hash is 32 ones.
+    pub(crate) fn login(&self, user: UserId) -> LoginRow {
+        LoginRow {
+            id: self.id(LoginId::generate),
+            user,
+            hash: vec![1; 32],
+            user_agent: "a browser".to_owned(),
+            network: "192.0.2.1".to_owned(),
+            created_at: self.now(),
+            last_used_at: self.now(),
+            expires_at: self.now() + 1000,
+            ended_at: None,
         }
     }
 

@@ -1,0 +1,120 @@
+//! `GET /api/v1/auth/me` and `/api/v1/account/sessions`: who a user is, and on which devices.
+
+use crate::app::App;
+use crate::client::Client;
+use crate::error::ApiResult;
+use crate::ops::logins::{self, Person};
+use crate::path::Path;
+use axum::Extension;
+use axum::extract::State;
+use chatward_types::{LoginId, OwnerId, Role, SECOND, Scope, UserId};
+use http::StatusCode;
+use serde::Serialize;
+use std::sync::Arc;
+use utoipa::ToSchema;
+
+/// The user of the token.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct MeView {
+    /// The user's id.
+    #[schema(value_type = String)]
+    pub id: UserId,
+    /// Whose user.
+    #[schema(value_type = String)]
+    pub owner: OwnerId,
+    /// The e-mail address.
+    pub email: String,
+    /// The full name.
+    pub full_name: String,
+    /// `viewer`, `member`, `admin` or `owner`.
+    #[schema(value_type = String)]
+    pub role: Role,
+}
+
+/// A device on which the user is logged in.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct LoginView {
+    /// Its id.
+    #[schema(value_type = String)]
+    pub id: LoginId,
+    /// Whether it is the one that asks.
+    pub current: bool,
+    /// What the device called itself when it logged in.
+    pub user_agent: String,
+    /// The network that it was last seen in.
+    pub network: String,
+    /// When it logged in, in seconds since 1970 (UTC).
+    pub created_at: i64,
+    /// When it was last continued, in seconds since 1970 (UTC).
+    pub last_used_at: i64,
+    /// When it ends unless it is continued, in seconds since 1970 (UTC).
+    pub expires_at: i64,
+}
+
+/// The devices on which a user is logged in.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct LoginList {
+    /// The last used first; at most 50.
+    pub sessions: Vec<LoginView>,
+}
+
+/// Returns the user of the token.
+#[utoipa::path(get, path = "/api/v1/auth/me", tag = "accounts", security(("user" = [])),
+    responses(
+        (status = 200, description = "The user.", body = MeView),
+        (status = 401, description = "No access token that holds.", body = crate::error::ErrorBody),
+        (status = 403, description = "Another's page sent it.", body = crate::error::ErrorBody),
+        (status = 429, description = "Too many requests from this address.", body = crate::error::ErrorBody)))]
+pub async fn get_me(Extension(person): Extension<Arc<Person>>) -> axum::Json<MeView> {
+    axum::Json(MeView {
+        id: person.user,
+        owner: person.owner,
+        email: person.email.clone(),
+        full_name: person.name.clone(),
+        role: person.role,
+    })
+}
+
+/// Lists the devices on which the user is logged in.
+#[utoipa::path(get, path = "/api/v1/account/sessions", tag = "accounts", security(("user" = [])),
+    responses(
+        (status = 200, description = "The devices.", body = LoginList),
+        (status = 401, description = "No access token that holds.", body = crate::error::ErrorBody),
+        (status = 403, description = "Another's page sent it.", body = crate::error::ErrorBody),
+        (status = 429, description = "Too many requests from this address.", body = crate::error::ErrorBody)))]
+pub async fn list_sessions(
+    State(app): State<App>,
+    Extension(person): Extension<Arc<Person>>,
+) -> ApiResult<axum::Json<LoginList>> {
+    let rows = logins::list(&app, &Scope::of(person.owner), person.user).await?;
+    let sessions = rows.into_iter().map(|row| LoginView {
+        current: row.id == person.login,
+        id: row.id,
+        user_agent: row.user_agent,
+        network: row.network,
+        created_at: row.created_at / SECOND,
+        last_used_at: row.last_used_at / SECOND,
+        expires_at: row.expires_at / SECOND,
+    });
+    Ok(axum::Json(LoginList { sessions: sessions.collect() }))
+}
+
+/// Ends the user's login on one device, with every token of it, on every node.
+#[utoipa::path(delete, path = "/api/v1/account/sessions/{login}", tag = "accounts", security(("user" = [])),
+    params(("login" = String, Path, description = "The id from the list.")),
+    responses(
+        (status = 204, description = "Ended."),
+        (status = 400, description = "Not an id.", body = crate::error::ErrorBody),
+        (status = 401, description = "No access token that holds.", body = crate::error::ErrorBody),
+        (status = 403, description = "Another's page sent it.", body = crate::error::ErrorBody),
+        (status = 404, description = "The user has no such login.", body = crate::error::ErrorBody),
+        (status = 429, description = "Too many requests from this address.", body = crate::error::ErrorBody)))]
+pub async fn delete_session(
+    State(app): State<App>,
+    Extension(client): Extension<Client>,
+    Extension(person): Extension<Arc<Person>>,
+    Path(login): Path<LoginId>,
+) -> ApiResult<StatusCode> {
+    logins::end_one(&app, &Scope::of(person.owner), person.user, login, Some(&client)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

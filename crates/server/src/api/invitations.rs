@@ -1,0 +1,95 @@
+//! `POST /api/v1/invitations` and `POST /api/v1/auth/accept`: one user invites another.
+
+use crate::app::App;
+use crate::client::Client;
+use crate::error::ApiResult;
+use crate::json::Json;
+use crate::ops::invitations;
+use crate::ops::logins::{Issued, Person};
+use axum::Extension;
+use axum::extract::State;
+use chatward_types::{InvitationId, Role, SECOND, Secret};
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use utoipa::ToSchema;
+
+/// Whom to invite.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CreateInvitation {
+    /// The e-mail address of whoever may accept.
+    pub email: String,
+    /// What they will be: `viewer`, `member`, `admin` or `owner`, not above the inviting user's own role.
+    #[schema(value_type = String)]
+    pub role: Role,
+}
+
+/// An invitation, shown this once.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct InvitationView {
+    /// Its id.
+    #[schema(value_type = String)]
+    pub id: InvitationId,
+    /// What whoever is invited sends to `POST /api/v1/auth/accept`, once.
+    pub token: String,
+    /// When it ends, in seconds since 1970 (UTC).
+    pub expires_at: i64,
+}
+
+/// How an invitation is accepted.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AcceptInvitation {
+    /// The invitation's token.
+    #[schema(value_type = String)]
+    pub token: Secret<String>,
+    /// A password of at least 12 characters, unless the server's setting says otherwise.
+    #[schema(value_type = String)]
+    pub password: Secret<String>,
+    /// The full name; 1 to 200 characters.
+    pub full_name: String,
+}
+
+/// Invites somebody to become a user of the owner.
+#[utoipa::path(post, path = "/api/v1/invitations", tag = "accounts", security(("user" = [])), request_body = CreateInvitation,
+    responses(
+        (status = 201, description = "Invited.", body = InvitationView),
+        (status = 400, description = "Not JSON.", body = crate::error::ErrorBody),
+        (status = 401, description = "No access token that holds.", body = crate::error::ErrorBody),
+        (status = 403, description = "The user's role does not allow this, or another's page sent it.", body = crate::error::ErrorBody),
+        (status = 422, description = "A field is missing, unknown or out of bounds.", body = crate::error::ErrorBody),
+        (status = 429, description = "Too many requests from this address.", body = crate::error::ErrorBody)))]
+pub async fn create_invitation(
+    State(app): State<App>,
+    Extension(client): Extension<Client>,
+    Extension(person): Extension<Arc<Person>>,
+    Json(body): Json<CreateInvitation>,
+) -> ApiResult<(StatusCode, axum::Json<InvitationView>)> {
+    let invited = invitations::create(&app, &person, &body.email, body.role, &client).await?;
+    let view = InvitationView {
+        id: invited.id,
+        token: invited.token.expose().clone(),
+        expires_at: invited.expires_at / SECOND,
+    };
+    Ok((StatusCode::CREATED, axum::Json(view)))
+}
+
+/// Accepts an invitation: makes the user and logs them in.
+#[utoipa::path(post, path = "/api/v1/auth/accept", tag = "accounts", request_body = AcceptInvitation,
+    responses(
+        (status = 201, description = "Made and logged in.", body = Issued),
+        (status = 400, description = "Not JSON.", body = crate::error::ErrorBody),
+        (status = 401, description = "The invitation does not hold.", body = crate::error::ErrorBody),
+        (status = 403, description = "Another's page sent it.", body = crate::error::ErrorBody),
+        (status = 422, description = "A field is missing, unknown or refused.", body = crate::error::ErrorBody),
+        (status = 429, description = "Too many requests from this address.", body = crate::error::ErrorBody),
+        (status = 503, description = "Too many passwords are hashed at the moment.", body = crate::error::ErrorBody)))]
+pub async fn accept_invitation(
+    State(app): State<App>,
+    Extension(client): Extension<Client>,
+    Json(body): Json<AcceptInvitation>,
+) -> ApiResult<(StatusCode, axum::Json<Issued>)> {
+    let issued = invitations::accept(&app, body.token.expose(), body.full_name, body.password, &client).await?;
+    Ok((StatusCode::CREATED, axum::Json(issued)))
+}

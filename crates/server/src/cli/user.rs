@@ -1,0 +1,182 @@
+//! `chatward user add | list | disable | enable | reset-password | roles | unlock`: people's accounts.
+//!
+//! The way back in for whoever forgot a password, until mail exists: the operator sets another one. A password is read from
+//! standard input, never from an argument, which other people of the machine could see; or it is made here and shown once.
+
+use super::{Common, Failure, Outcome, print};
+use crate::app::App;
+use crate::ops::users::{self, NewUser};
+use chatward_store::{UserRow, UserState};
+use chatward_types::{Error, Role, SECOND, Scope, Secret};
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+use std::io::{BufRead as _, Read as _};
+
+/// What to do with users.
+#[derive(Debug, Subcommand)]
+pub(super) enum UserCommand {
+    /// Add a user, with a password that is made here and shown once
+    #[command(after_help = "Example: chatward user add ann@example.com --name \"Ann Example\" --role admin")]
+    Add(AddArguments),
+    /// List the users
+    #[command(after_help = "Example: chatward user list --json")]
+    List,
+    /// Shut a user out; every login of theirs ends at once
+    #[command(after_help = "Example: chatward user disable ann@example.com")]
+    Disable(Named),
+    /// Let a user in again
+    #[command(after_help = "Example: chatward user enable ann@example.com")]
+    Enable(Named),
+    /// Set another password; every login of the user ends at once
+    #[command(after_help = "Example: chatward user reset-password ann@example.com")]
+    ResetPassword(ResetArguments),
+    /// Give a user another role; it holds from the next request on
+    #[command(after_help = "Example: chatward user roles ann@example.com member")]
+    Roles(RolesArguments),
+    /// Let a user try again who must wait after failed attempts
+    #[command(after_help = "Example: chatward user unlock ann@example.com")]
+    Unlock(Named),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Named {
+    /// The user's e-mail address or id
+    user: String,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct AddArguments {
+    /// The e-mail address
+    email: String,
+    /// The full name
+    #[arg(long)]
+    name: String,
+    /// What they may do: viewer, member, admin or owner
+    #[arg(long, value_parser = |text: &str| text.parse::<Role>())]
+    role: Role,
+    /// Read the password from the first line of standard input
+    #[arg(long)]
+    password_stdin: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ResetArguments {
+    /// The user's e-mail address or id
+    user: String,
+    /// Read the password from the first line of standard input
+    #[arg(long)]
+    password_stdin: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RolesArguments {
+    /// The user's e-mail address or id
+    user: String,
+    /// viewer, member, admin or owner
+    #[arg(value_parser = |text: &str| text.parse::<Role>())]
+    role: Role,
+}
+
+pub(super) async fn run(common: &Common, command: UserCommand) -> Outcome {
+    let app = common.open().await?;
+    let outcome = act(&app, common, command).await;
+    app.stop().await;
+    outcome
+}
+
+async fn act(app: &App, common: &Common, command: UserCommand) -> Outcome {
+    let scope = Scope::of(app.owner);
+    match command {
+        UserCommand::Add(arguments) => {
+            let (password, shown) = password(app, arguments.password_stdin)?;
+            let new = NewUser { email: arguments.email, name: arguments.name, role: arguments.role, password };
+            let row = users::add(app, &scope, &new).await?;
+            tell(common, view(&row), &format!("Added {} as {}.", row.email, row.role.as_str()), shown.as_ref());
+        }
+        UserCommand::List => list(app, common, &scope).await?,
+        UserCommand::Disable(named) => set_state(app, common, &named, UserState::Disabled).await?,
+        UserCommand::Enable(named) => set_state(app, common, &named, UserState::Active).await?,
+        UserCommand::ResetPassword(arguments) => {
+            let row = users::named(app, &scope, &arguments.user).await?;
+            let (password, shown) = password(app, arguments.password_stdin)?;
+            users::reset_password(app, &scope, &row, &password).await?;
+            let said = format!("{} has another password; every login has ended.", row.email);
+            tell(common, view(&row), &said, shown.as_ref());
+        }
+        UserCommand::Roles(arguments) => {
+            let row = users::named(app, &scope, &arguments.user).await?;
+            users::set_role(app, &scope, row.id, arguments.role).await?;
+            let row = UserRow { role: arguments.role, ..row };
+            tell(common, view(&row), &format!("{} is {} now.", row.email, row.role.as_str()), None);
+        }
+        UserCommand::Unlock(named) => {
+            let row = users::named(app, &scope, &named.user).await?;
+            let said = if users::unlock(app, &row).await? { "may try again." } else { "did not have to wait." };
+            tell(common, view(&row), &format!("{} {said}", row.email), None);
+        }
+    }
+    Ok(())
+}
+
+async fn set_state(app: &App, common: &Common, named: &Named, state: UserState) -> Outcome {
+    let scope = Scope::of(app.owner);
+    let row = users::named(app, &scope, &named.user).await?;
+    users::set_state(app, &scope, row.id, state).await?;
+    let row = UserRow { state, ..row };
+    tell(common, view(&row), &format!("{} is {} now.", row.email, state.as_str()), None);
+    Ok(())
+}
+
+async fn list(app: &App, common: &Common, scope: &Scope) -> Outcome {
+    let rows = app.store.list_users(scope).await?;
+    if common.json {
+        print::json(&rows.iter().map(view).collect::<Vec<_>>());
+    } else if rows.is_empty() {
+        print::line("There is no user yet. The server's start shows a set-up token; or: chatward user add");
+    } else {
+        for row in rows {
+            let (role, state) = (row.role.as_str(), row.state.as_str());
+            print::line(&format!("{}  {role}  {state}  {}  {}", row.id, row.email, row.name));
+        }
+    }
+    Ok(())
+}
+
+/// The password from standard input; or one of 128 random bits, which is then shown.
+fn password(app: &App, from_input: bool) -> Result<(Secret<String>, Option<Secret<String>>), Failure> {
+    if !from_input {
+        let mut random = [0_u8; 16];
+        app.entropy.fill(&mut random)?;
+        let made = Secret::new(chatward_vault::base62_encode(random));
+        return Ok((made.clone(), Some(made)));
+    }
+    let mut line = String::new();
+    std::io::stdin().lock().take(1024).read_line(&mut line).map_err(Error::from)?;
+    Ok((Secret::new(line.trim_end_matches(['\r', '\n']).to_owned()), None))
+}
+
+fn tell(common: &Common, mut view: Value, said: &str, made: Option<&Secret<String>>) {
+    if common.json {
+        if let Some(made) = made {
+            view["password"] = json!(made.expose());
+        }
+        print::json(&view);
+        return;
+    }
+    print::line(said);
+    if let Some(made) = made {
+        print::line("The password, shown this once:");
+        print::line(&format!("  {}", made.expose()));
+    }
+}
+
+fn view(row: &UserRow) -> Value {
+    json!({
+        "id": row.id,
+        "email": row.email,
+        "full_name": row.name,
+        "role": row.role,
+        "state": row.state.as_str(),
+        "created_at": row.created_at / SECOND,
+    })
+}

@@ -1,0 +1,69 @@
+//! Users on the way in: recognised by their access token, and only from our own pages or a program.
+//!
+//! The role is the store's of this moment, never the token's. Owns the two answers: one for whatever token does not hold,
+//! one for a role that is not enough.
+
+use super::Client;
+use super::cors::{self, Origin};
+use super::guard::bearer;
+use crate::app::App;
+use crate::error::ApiError;
+use crate::ops::logins::{self, Person};
+use chatward_types::{Error, EventName, Kind, Outcome, Role, Severity};
+use http::HeaderMap;
+
+/// Whether what the request has is a signed token rather than a key.
+pub(super) fn is_access_token(headers: &HeaderMap) -> bool {
+    bearer(headers).is_some_and(|text| text.bytes().filter(|byte| *byte == b'.').count() == 2)
+}
+
+/// Whom the request's access token speaks for, if they may do this.
+pub(super) async fn authenticate(
+    app: &App,
+    client: &Client,
+    headers: &HeaderMap,
+    least: Role,
+) -> Result<Person, ApiError> {
+    let person = match bearer(headers) {
+        Some(token) => logins::recognise(app, token).await?,
+        None => None,
+    };
+    let Some(person) = person else {
+        let event = app.event(EventName::TokenRefused, Severity::Warning, Outcome::Refused);
+        event.of(client).detail("an access token that does not hold").emit();
+        return Err(Error::new(
+            Kind::Unauthenticated,
+            "token_invalid",
+            "Send an access token that holds, as Authorization: Bearer. POST /api/v1/auth/login or /api/v1/auth/refresh \
+             returns one.",
+        )
+        .into());
+    };
+    if person.role < least {
+        return Err(Error::new(
+            Kind::Forbidden,
+            "role_insufficient",
+            "Your role does not allow this. An owner can change it (`chatward user roles`).",
+        )
+        .into());
+    }
+    Ok(person)
+}
+
+/// Refuses a call that another's page makes a browser send.
+pub(super) fn refuse_foreign_page(
+    app: &App,
+    client: &Client,
+    origin: &Origin,
+    headers: &HeaderMap,
+) -> Result<(), ApiError> {
+    let ours = match origin {
+        Origin::Named(name) => app.origins.is_ours(name),
+        Origin::Unusable => false,
+        Origin::Absent => match headers.get("sec-fetch-site") {
+            None => true,
+            Some(value) => matches!(value.as_bytes(), b"same-origin" | b"none"),
+        },
+    };
+    if ours { Ok(()) } else { Err(cors::refuse(app, client).into()) }
+}

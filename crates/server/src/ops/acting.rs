@@ -1,0 +1,26 @@
+//! Who changes an owner's things: a program with a secret key, or a user.
+//!
+//! Owns the one word that both fronts hand on, so that an operation and its event need not know which it was.
+
+use chatward_types::{OwnerId, UserId};
+
+/// On whose behalf a request acts; a request extension.
+#[derive(Debug, Clone)]
+pub struct Acting {
+    /// Whose things it may touch.
+    pub owner: OwnerId,
+    /// With what it proved that, for the event: `with key …` or `by user …`.
+    pub how: String,
+}
+
+impl Acting {
+    /// A program.
+    pub fn with_key(owner: OwnerId, id: &str) -> Self {
+        Self { owner, how: format!("with key {id}") }
+    }
+
+    /// A user.
+    pub fn by_user(owner: OwnerId, id: UserId) -> Self {
+        Self { owner, how: format!("by user {id}") }
+    }
+}

@@ -1,0 +1,246 @@
+//! Logins: how users come in, go on and leave.
+//!
+//! An access token is short, signed, and proves a login; the login and its user are read from the store with every
+//! request, so that an end, a new role or a disabled user holds at once on every node. A refresh token is opaque and goes on
+//! once; one that was spent before ends its whole login, whoever has it. Every refusal of a password is told alike.
+
+use crate::app::App;
+use crate::client::Client;
+use crate::ops::sessions::network_of;
+use crate::ops::signing::{self, ISSUER};
+use crate::ops::{backoff, opaque, passwords, users};
+use chatward_store::{LoginRow, Rotation, UserRow, UserState};
+use chatward_types::{
+    DAY, Error, EventName, Kind, LoginId, MINUTE, Outcome, OwnerId, Result, Role, SECOND, Scope, Secret, Severity,
+    Timestamp, UserId,
+};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// Logins of a user that are kept; the oldest goes.
+const MOST: u32 = 50;
+
+/// Who a valid access token speaks for; a request extension.
+#[derive(Debug, Clone)]
+pub struct Person {
+    /// Whose user.
+    pub owner: OwnerId,
+    /// The user.
+    pub user: UserId,
+    /// The login.
+    pub login: LoginId,
+    /// What they may do, as the store says now.
+    pub role: Role,
+    /// Their address.
+    pub email: String,
+    /// Their full name.
+    pub name: String,
+}
+
+/// What a login is continued with.
+#[derive(Serialize, ToSchema)]
+pub struct Issued {
+    /// Goes with every request, as `Authorization: Bearer`.
+    pub access_token: String,
+    /// When it ends, in seconds since 1970 (UTC).
+    pub access_expires_at: i64,
+    /// Trades for the next two tokens at `POST /api/v1/auth/refresh`, once. Used a second time it ends the login.
+    pub refresh_token: String,
+    /// When it ends unless it is used, in seconds since 1970 (UTC).
+    pub refresh_expires_at: i64,
+}
+
+impl std::fmt::Debug for Issued {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Issued").finish_non_exhaustive()
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Claims {
+    iss: String,
+    aud: String,
+    sub: UserId,
+    own: OwnerId,
+    lgn: LoginId,
+    iat: i64,
+    exp: i64,
+}
+
+/// Logs a user in by address and password.
+///
+/// # Errors
+/// [`Kind::Unauthenticated`], `login_failed`, alike for an unknown address, a wrong password and a disabled user, after the
+/// same work; [`Kind::Limited`] after too many attempts; [`Kind::Unavailable`] when too many passwords are checked.
+pub async fn log_in(app: &App, email: &str, password: &Secret<String>, client: &Client) -> Result<Issued> {
+    let email = users::normal_email(email)?;
+    if password.expose().len() > passwords::LONGEST {
+        return Err(Error::invalid("Field `password` takes at most 256 bytes."));
+    }
+    let lookup = app.account_keys.lookup(&email);
+    backoff::count(app, &lookup, client).await?;
+    let known = match app.store.find_user(&lookup).await? {
+        Some((owner, id)) => app.store.get_user(&Scope::of(owner), id).await?.map(|row| (Scope::of(owner), row)),
+        None => None,
+    };
+    let proof = known.as_ref().map(|(_, row)| row.password.as_str());
+    let right = passwords::verify(app, password, proof).await?;
+    let Some((scope, user)) = known.filter(|(_, user)| right && user.state == UserState::Active) else {
+        return Err(fail(app, client));
+    };
+    backoff::succeed(app, &lookup, client).await?;
+    begin(app, &scope, &user, client).await
+}
+
+/// Begins a login for a user who has proved who they are.
+///
+/// # Errors
+/// [`Kind::Unauthenticated`] when that is no longer so; else when the store, the signing or the entropy source fails.
+pub async fn begin(app: &App, scope: &Scope, user: &UserRow, client: &Client) -> Result<Issued> {
+    let now = app.clock.now();
+    let id = LoginId::generate(app.clock.as_ref(), app.entropy.as_ref())?;
+    let (refresh, hash) =
+        app.account_keys.mint(opaque::Kind::Refresh, scope.owner(), id.as_bytes(), app.entropy.as_ref())?;
+    let row = LoginRow {
+        id,
+        user: user.id,
+        hash: hash.to_vec(),
+        user_agent: client.user_agent.as_deref().unwrap_or_default().to_owned(),
+        network: network_of(client.address),
+        created_at: now,
+        last_used_at: now,
+        expires_at: end(app, now),
+        ended_at: None,
+    };
+    let issued = issue(app, scope, user.id, &row, &refresh)?;
+    if !app.store.insert_login(scope, &row, &user.password, MOST).await? {
+        return Err(fail(app, client));
+    }
+    app.event(EventName::LoginSucceeded, Severity::Info, Outcome::Success)
+        .of(client)
+        .detail(format!("user {}, login {id}", user.id))
+        .emit();
+    Ok(issued)
+}
+
+/// Trades a refresh token for the next two tokens.
+///
+/// # Errors
+/// [`Kind::Unauthenticated`], alike for one that is none of ours, spent, ended or run out, or of a disabled user.
+pub async fn refresh(app: &App, token: &str, client: &Client) -> Result<Issued> {
+    let Some(token) = app.account_keys.parse(opaque::Kind::Refresh, token) else {
+        return Err(refuse(app, client, "a refresh token that is none of ours"));
+    };
+    let (scope, id, now) = (Scope::of(token.owner), LoginId::from_bytes(token.id), app.clock.now());
+    let Some(row) = app.store.get_login(&scope, id).await? else {
+        return Err(refuse(app, client, "a refresh token of a login that is gone"));
+    };
+    let user = app.store.get_user(&scope, row.user).await?;
+    if user.is_none_or(|user| user.state != UserState::Active) || row.ended_at.is_some() || row.expires_at <= now {
+        return Err(refuse(app, client, "a refresh token of a login that has ended"));
+    }
+    let (refresh, hash) = app.account_keys.mint(opaque::Kind::Refresh, token.owner, &token.id, app.entropy.as_ref())?;
+    let row = LoginRow { expires_at: end(app, now), ..row };
+    let issued = issue(app, &scope, row.user, &row, &refresh)?;
+    let network = network_of(client.address);
+    let rotation = Rotation { from: &token.hash, to: &hash, network: &network, now, expires_at: row.expires_at };
+    if app.store.rotate_login(&scope, id, rotation).await? {
+        return Ok(issued);
+    }
+    // We issued it, and it is not the one that goes on: somebody has used it before. Which of the two is the thief, nobody
+    // can tell, so neither goes on.
+    app.store.end_login(&scope, id, now).await?;
+    app.event(EventName::RefreshReused, Severity::Error, Outcome::Refused)
+        .of(client)
+        .detail(format!("login {id} of user {} was ended", row.user))
+        .emit();
+    Err(refuse(app, client, "a refresh token that was spent"))
+}
+
+/// Who an access token speaks for, as the store says now; nothing for one that does not hold.
+///
+/// # Errors
+/// When the store fails.
+pub async fn recognise(app: &App, token: &str) -> Result<Option<Person>> {
+    let now = app.clock.now();
+    let claims = app.tokens.users.verify::<Claims>(token);
+    let Some(claims) = claims.filter(|claims| signing::end_of(claims.iat, claims.exp, now).is_some()) else {
+        return Ok(None);
+    };
+    let scope = Scope::of(claims.own);
+    let login = app.store.get_login(&scope, claims.lgn).await?;
+    if !login.is_some_and(|row| row.user == claims.sub && row.ended_at.is_none() && row.expires_at > now) {
+        return Ok(None);
+    }
+    let user = app.store.get_user(&scope, claims.sub).await?.filter(|user| user.state == UserState::Active);
+    Ok(user.map(|user| Person {
+        owner: claims.own,
+        user: user.id,
+        login: claims.lgn,
+        role: user.role,
+        email: user.email,
+        name: user.name,
+    }))
+}
+
+/// A user's logins that hold, the last used first.
+///
+/// # Errors
+/// When the store fails.
+pub async fn list(app: &App, scope: &Scope, user: UserId) -> Result<Vec<LoginRow>> {
+    app.store.list_logins(scope, user, app.clock.now()).await
+}
+
+/// Ends one login of a user, with every token of it.
+///
+/// # Errors
+/// [`Kind::NotFound`] when the user has none of this id that holds.
+pub async fn end_one(app: &App, scope: &Scope, user: UserId, id: LoginId, client: Option<&Client>) -> Result<()> {
+    let own = app.store.get_login(scope, id).await?.is_some_and(|row| row.user == user);
+    if !own || !app.store.end_login(scope, id, app.clock.now()).await? {
+        return Err(Error::not_found());
+    }
+    let event = app.event(EventName::LoginEnded, Severity::Info, Outcome::Success);
+    let event = event.detail(format!("login {id} of user {user}"));
+    match client {
+        Some(client) => event.of(client).emit(),
+        None => event.emit(),
+    }
+    Ok(())
+}
+
+fn issue(app: &App, scope: &Scope, user: UserId, row: &LoginRow, refresh: &Secret<String>) -> Result<Issued> {
+    let now = app.clock.now();
+    let expires_at = (now + i64::from(app.config.accounts.access_minutes) * MINUTE).min(row.expires_at) / SECOND;
+    let ring = &app.tokens.users;
+    let claims = Claims {
+        iss: ISSUER.to_owned(),
+        aud: ring.audience(),
+        sub: user,
+        own: scope.owner(),
+        lgn: row.id,
+        iat: now / SECOND,
+        exp: expires_at,
+    };
+    Ok(Issued {
+        access_token: ring.sign(&claims)?,
+        access_expires_at: expires_at,
+        refresh_token: refresh.expose().clone(),
+        refresh_expires_at: row.expires_at / SECOND,
+    })
+}
+
+fn end(app: &App, now: Timestamp) -> Timestamp {
+    now + i64::from(app.config.accounts.login_days) * DAY
+}
+
+fn fail(app: &App, client: &Client) -> Error {
+    app.event(EventName::LoginFailed, Severity::Warning, Outcome::Refused).of(client).emit();
+    Error::new(Kind::Unauthenticated, "login_failed", "No account that may log in has this address and password.")
+}
+
+fn refuse(app: &App, client: &Client, why: &'static str) -> Error {
+    app.event(EventName::TokenRefused, Severity::Warning, Outcome::Refused).of(client).detail(why).emit();
+    Error::new(Kind::Unauthenticated, "refresh_invalid", "This refresh token does not hold. Log in again.")
+}

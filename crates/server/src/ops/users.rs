@@ -1,0 +1,173 @@
+//! Users: made, listed, changed. How they come in is `logins`; how they are invited, `invitations`.
+//!
+//! Owns what an address, a name and a new account must look like. Whatever shuts a user out ends their logins in the same
+//! transaction, and every request reads role and state from the store, so that it holds at once on every node.
+
+use crate::app::App;
+use crate::ops::passwords;
+use chatward_store::{Changed, UserRow, UserState};
+use chatward_types::{Error, EventName, Kind, Outcome, Result, Role, Scope, Secret, Severity, UserId};
+use unicode_normalization::UnicodeNormalization as _;
+
+/// Whoever is to become a user.
+#[derive(Debug)]
+pub struct NewUser {
+    /// The e-mail address, as it was written.
+    pub email: String,
+    /// The full name.
+    pub name: String,
+    /// What they may do.
+    pub role: Role,
+    /// The password.
+    pub password: Secret<String>,
+}
+
+/// An address in the form in which it is compared: lower case, one spelling.
+///
+/// # Errors
+/// [`Kind::Invalid`] for what is no address.
+pub fn normal_email(text: &str) -> Result<String> {
+    let normal: String = text.trim().nfkc().collect::<String>().to_lowercase();
+    let fine = normal.len() <= 254
+        && normal
+            .split_once('@')
+            .is_some_and(|(local, host)| !local.is_empty() && !host.is_empty() && !host.contains('@'))
+        && !normal.chars().any(|c| c.is_control() || c.is_whitespace());
+    if fine { Ok(normal) } else { Err(Error::invalid("Field `email` takes an e-mail address of at most 254 bytes.")) }
+}
+
+/// Checks everything about a new user and hashes the password.
+///
+/// # Errors
+/// [`Kind::Invalid`] with what to do; [`Kind::Unavailable`] when too many passwords are hashed already.
+pub async fn prepare(app: &App, new: &NewUser) -> Result<UserRow> {
+    let email = normal_email(&new.email)?;
+    let name = new.name.trim();
+    if name.is_empty() || name.chars().count() > 200 || name.chars().any(char::is_control) {
+        return Err(Error::invalid("Field `full_name` takes 1 to 200 characters on one line."));
+    }
+    passwords::check(app, &new.password, &[&email, name])?;
+    let password = passwords::hash(app, &new.password).await?;
+    let now = app.clock.now();
+    Ok(UserRow {
+        id: UserId::generate(app.clock.as_ref(), app.entropy.as_ref())?,
+        email,
+        name: name.to_owned(),
+        role: new.role,
+        password,
+        state: UserState::Active,
+        created_at: now,
+        updated_at: now,
+    })
+}
+
+/// Adds a user, at the operator's wish.
+///
+/// # Errors
+/// As [`prepare`]; [`Kind::Conflict`] when the address has an account.
+pub async fn add(app: &App, scope: &Scope, new: &NewUser) -> Result<UserRow> {
+    let row = prepare(app, new).await?;
+    let added = app.store.insert_user(scope, &row, &app.account_keys.lookup(&row.email)).await;
+    added.map_err(|error| match error.kind() {
+        Kind::Conflict => Error::new(Kind::Conflict, "conflict", "This address has an account already."),
+        _ => error,
+    })?;
+    tell(app, format!("user {} was added as {}", row.id, row.role.as_str()));
+    Ok(row)
+}
+
+/// The user of an owner that an address or an id names.
+///
+/// # Errors
+/// [`Kind::NotFound`] when there is none.
+pub async fn named(app: &App, scope: &Scope, text: &str) -> Result<UserRow> {
+    let id = match text.parse::<UserId>() {
+        Ok(id) => Some(id),
+        Err(_) => {
+            let found = app.store.find_user(&app.account_keys.lookup(&normal_email(text)?)).await?;
+            found.filter(|(owner, _)| *owner == scope.owner()).map(|(_, id)| id)
+        }
+    };
+    let row = match id {
+        Some(id) => app.store.get_user(scope, id).await?,
+        None => None,
+    };
+    row.ok_or_else(|| {
+        Error::new(Kind::NotFound, "not_found", "There is no such user. `chatward user list` shows them.")
+    })
+}
+
+/// Lets a user in or shuts them out; whoever is shut out loses every login at once.
+///
+/// # Errors
+/// [`Kind::Conflict`] for the last owner; [`Kind::NotFound`] without such a user.
+pub async fn set_state(app: &App, scope: &Scope, id: UserId, state: UserState) -> Result<()> {
+    settle(app.store.set_user_state(scope, id, state, app.clock.now()).await?)?;
+    tell(app, format!("user {id} is {} now", state.as_str()));
+    Ok(())
+}
+
+/// Gives a user another role.
+///
+/// # Errors
+/// As [`set_state`].
+pub async fn set_role(app: &App, scope: &Scope, id: UserId, role: Role) -> Result<()> {
+    settle(app.store.set_user_role(scope, id, role, app.clock.now()).await?)?;
+    tell(app, format!("user {id} is {} now", role.as_str()));
+    Ok(())
+}
+
+/// Sets another password, ends every login and lets attempts begin anew.
+///
+/// # Errors
+/// [`Kind::Invalid`] for a password that is refused; [`Kind::NotFound`] without such a user.
+pub async fn reset_password(app: &App, scope: &Scope, user: &UserRow, password: &Secret<String>) -> Result<()> {
+    passwords::check(app, password, &[&user.email, &user.name])?;
+    let proof = passwords::hash(app, password).await?;
+    if !app.store.reset_user_password(scope, user.id, &proof, app.clock.now()).await? {
+        return Err(Error::not_found());
+    }
+    unlock(app, user).await?;
+    tell(app, format!("the password of user {} was set anew", user.id));
+    Ok(())
+}
+
+/// Lets attempts begin anew. `false` when none were counted.
+///
+/// # Errors
+/// When the store fails.
+pub async fn unlock(app: &App, user: &UserRow) -> Result<bool> {
+    app.store.forget_login_attempts(&app.account_keys.lookup(&user.email)).await
+}
+
+fn settle(changed: Changed) -> Result<()> {
+    match changed {
+        Changed::Done => Ok(()),
+        Changed::Missing => Err(Error::not_found()),
+        Changed::LastOwner => Err(Error::new(
+            Kind::Conflict,
+            "last_owner",
+            "Nobody who may do everything would be left. Make another user an owner first.",
+        )),
+    }
+}
+
+/// Tells that something about users changed.
+pub(super) fn tell(app: &App, what: String) {
+    app.event(EventName::UserChanged, Severity::Info, Outcome::Success).detail(what).emit();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_has_one_form() {
+        for same in ["Ann@Example.test", " ann@example.TEST ", "\u{ff41}nn@example.test"] {
+            assert_eq!(normal_email(same).ok().as_deref(), Some("ann@example.test"), "{same}");
+        }
+        for bad in ["", "ann", "@x", "ann@", "a@b@c", "a b@c", "a\n@c", &format!("{}@x.test", "a".repeat(250))] {
+            assert!(normal_email(bad).is_err(), "{bad:?}");
+        }
+    }
+}
