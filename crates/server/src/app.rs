@@ -17,6 +17,7 @@ use crate::ops::refusals::Refusals;
 use crate::ops::sessions::Sessions;
 use crate::ops::sites::Sites;
 use crate::ops::tokens::Tokens;
+use crate::ops::trail::Trail;
 use crate::ops::verified::VerifiedTokens;
 use crate::ops::{installation, upstreams};
 use crate::telemetry::Metrics;
@@ -71,6 +72,8 @@ pub struct Parts {
     pub data_keys: DataKeys,
     /// Visitor tokens and session ids.
     pub tokens: Tokens,
+    /// The audit trail's keys and reserve.
+    pub trail: Trail,
     /// Tokens that were checked before.
     pub verified: VerifiedTokens,
     /// The file of security events.
@@ -184,6 +187,7 @@ impl App {
         installation::check_master_key(&store, &vault).await?;
         let owner = installation::default_owner(&store, clock.as_ref(), entropy.as_ref()).await?;
         let tokens = Tokens::load(&store, &vault, clock.as_ref(), entropy.as_ref()).await?;
+        let trail = Trail::load(&store, &vault, clock.as_ref(), entropy.as_ref()).await?;
         let mut egress = Egress::builder().user_agent(config.crawl.user_agent.clone()).resolver(resolver);
         if let Some(socket) = sample {
             egress = egress.exact_socket(socket);
@@ -239,6 +243,7 @@ impl App {
             store,
             vault,
             tokens,
+            trail,
             events,
             metrics,
             egress,
@@ -274,6 +279,14 @@ impl App {
         }
         if let Err(error) = crate::ops::refusals::flush(self).await {
             tracing::warn!(source = error.source_line(), "the last refused origins are not in the owners' lists");
+        }
+        if let Err(error) = crate::ops::trail::flush_reserve(self).await {
+            let lost = self.trail.waiting();
+            tracing::error!(
+                source = error.source_line(),
+                lost,
+                "records of the audit trail are lost; see the security log"
+            );
         }
         let _ = self.store.remove_node(self.node).await;
         self.event(EventName::ServerLifecycle, Severity::Info, Outcome::Success).detail("stopped").emit();

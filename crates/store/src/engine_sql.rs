@@ -39,6 +39,10 @@ pub(crate) const SET_OWNER: Statement = Statement::pair("SELECT $1", "SELECT set
 pub(crate) const LOCK_CHANGES: Statement =
     Statement::pair("SELECT ''", "SELECT CAST(pg_advisory_xact_lock(7233021894460911) AS TEXT)");
 
+/// Serialises writers of the audit trail, each of which follows the record before. Taken after [`LOCK_CHANGES`], always.
+pub(crate) const LOCK_TRAIL: Statement =
+    Statement::pair("SELECT ''", "SELECT CAST(pg_advisory_xact_lock(7233021894460913) AS TEXT)");
+
 // ---- durability
 
 /// What is done before a commit returns: `FULL` is 2 in SQLite's words, `on` in PostgreSQL's.

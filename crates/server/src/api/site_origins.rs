@@ -8,6 +8,7 @@ use crate::json::Json;
 use crate::ops::issued_keys::Holder;
 use crate::ops::refusals;
 use crate::ops::site_changes::{self, SiteChange};
+use crate::ops::trail::Actor;
 use crate::path::Path;
 use axum::Extension;
 use axum::extract::State;
@@ -70,7 +71,7 @@ pub async fn create_origin(
     Json(body): Json<CreateOrigin>,
 ) -> ApiResult<axum::Json<OriginList>> {
     let change = SiteChange { add_origins: vec![body.origin], ..SiteChange::default() };
-    let row = site_changes::change(&app, &Scope::of(holder.owner), id, change).await?;
+    let row = site_changes::change(&app, &Scope::of(holder.owner), id, change, &Actor::Key(holder.id.clone())).await?;
     app.event(EventName::ConfigurationChanged, Severity::Info, Outcome::Success)
         .of(&client)
         .site(id)

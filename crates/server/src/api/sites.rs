@@ -7,6 +7,7 @@ use crate::json::Json;
 use crate::ops::issued_keys::Holder;
 use crate::ops::site_changes::{self, SiteChange};
 use crate::ops::site_settings::{Settings, SettingsChange};
+use crate::ops::trail::Actor;
 use crate::path::Path;
 use axum::Extension;
 use axum::extract::State;
@@ -126,7 +127,7 @@ pub async fn update_site(
         settings: body.settings,
         ..SiteChange::default()
     };
-    let row = site_changes::change(&app, &Scope::of(holder.owner), id, change).await?;
+    let row = site_changes::change(&app, &Scope::of(holder.owner), id, change, &Actor::Key(holder.id.clone())).await?;
     app.event(EventName::ConfigurationChanged, Severity::Info, Outcome::Success)
         .of(&client)
         .site(id)

@@ -5,7 +5,9 @@
 //! server sees through the `changes` and `jobs` tables.
 
 mod ask;
+mod audit;
 mod demo;
+mod events;
 mod key;
 mod print;
 mod receipt;
@@ -16,6 +18,7 @@ mod site;
 mod site_embed;
 mod site_set;
 mod store;
+mod when;
 
 use crate::app::{App, Options};
 use crate::config::{Config, ConfigError, Overrides, process_environment};
@@ -68,6 +71,12 @@ enum Command {
     /// Check what a visitor was told about an erasure or an export
     #[command(subcommand)]
     Receipt(receipt::ReceiptCommand),
+    /// Verify, sign and prune the audit trail
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
+    /// Show and follow the security log and the audit trail
+    #[command(after_help = "Example: chatward events --since 2h --name LIMIT --follow")]
+    Events(events::EventsArguments),
     /// Ask a site a question, as a visitor would
     #[command(after_help = "Example: chatward ask shop.example \"What does shipping to Canada cost?\"")]
     Ask(ask::AskArguments),
@@ -143,6 +152,8 @@ async fn run(cli: Cli) -> Outcome {
         Command::Site(command) => site::run(&common, command).await,
         Command::Key(command) => key::run(&common, command).await,
         Command::Receipt(command) => receipt::run(&common, command).await,
+        Command::Audit(command) => audit::run(&common, command).await,
+        Command::Events(arguments) => events::run(&common, arguments).await,
         Command::Ask(arguments) => ask::run(&common, arguments).await,
         Command::Config(command) => settings::run(&common, &command),
         Command::Migrate => store::migrate(&common).await,

@@ -7,7 +7,7 @@
 pub mod crawls;
 
 use crate::app::App;
-use crate::ops::{changes, refusals, sessions, tickets};
+use crate::ops::{changes, refusals, sessions, tickets, trail, trail_heads};
 use chatward_types::{DAY, MINUTE, Result};
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ pub async fn run(app: App) {
     if let Err(error) = app.store.register_node(app.node, app.clock.now()).await {
         tracing::error!(source = error.source_line(), "this node could not register; the command line will not see it");
     }
-    tokio::join!(follow_changes(&app), beat(&app), sweep(&app), keep_house(&app), crawls::run(&app),);
+    tokio::join!(follow_changes(&app), beat(&app), sweep(&app), keep_house(&app), sign(&app), crawls::run(&app),);
 }
 
 async fn follow_changes(app: &App) {
@@ -72,6 +72,22 @@ async fn beat(app: &App) {
         if let Err(error) = refusals::flush(app).await {
             report("refused origins", &error);
         }
+        if let Err(error) = trail::flush_reserve(app).await {
+            report("audit reserve", &error);
+        }
+    }
+}
+
+/// Signs the trail's head, and writes the records that wait.
+async fn sign(app: &App) {
+    while pause(app, app.config.audit.head_every).await {
+        if let Err(error) = trail_heads::write(app).await {
+            report("audit head", &error);
+        }
+    }
+    // The last word of a server that stops.
+    if let Err(error) = trail_heads::write(app).await {
+        report("audit head", &error);
     }
 }
 

@@ -34,5 +34,8 @@ pub mod site_settings;
 pub mod sites;
 pub mod tickets;
 pub mod tokens;
+pub mod trail;
+pub mod trail_heads;
+pub mod trail_verify;
 pub mod upstreams;
 pub mod verified;

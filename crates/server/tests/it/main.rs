@@ -29,6 +29,7 @@ mod sessions;
 mod startup;
 mod stops;
 mod tickets;
+mod trail;
 mod unsafe_starts;
 mod untrusted_answers;
 mod wire;

@@ -18,6 +18,7 @@ mod records;
 mod resilience;
 mod schema;
 mod tenancy;
+mod trail;
 mod widget;
 mod world;
 
