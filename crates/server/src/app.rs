@@ -6,9 +6,10 @@
 use crate::client::Client;
 use crate::config::Config;
 use crate::events::EventLog;
-use crate::limits::{ConnectionCounter, LoadGauge, Rule, WindowLimiter};
+use crate::limits::{ConnectionCounter, Gate, LoadGauge, Rule, WindowLimiter};
 use crate::middleware::headers;
 use crate::middleware::host::Names;
+use crate::ops::blocks::{self, Abuse};
 use crate::ops::budgets::{Budgets, Caps};
 use crate::ops::data_keys::DataKeys;
 use crate::ops::indexes::Indexes;
@@ -86,6 +87,10 @@ pub struct Parts {
     pub rules: Rules,
     /// Requests in flight.
     pub load: Arc<LoadGauge>,
+    /// Blocked networks and the lockdown.
+    pub gate: Arc<Gate>,
+    /// Who is refused how often.
+    pub abuse: Abuse,
     /// Open connections.
     pub connections: Arc<ConnectionCounter>,
     /// Sites by key and id.
@@ -213,6 +218,8 @@ impl App {
             limiter: WindowLimiter::new(config.limits.tracked_addresses),
             rules: rules(&config),
             load: Arc::new(LoadGauge::new(config.limits.tighten_above, config.limits.tighten_to)),
+            gate: Arc::new(Gate::new(spared(&config))),
+            abuse: Abuse::new(&config.blocks),
             connections: Arc::new(ConnectionCounter::new()),
             data_keys: DataKeys::default(),
             sites: Sites::default(),
@@ -255,6 +262,7 @@ impl App {
         }));
         app.metrics.watch_events(&app.events);
         crate::ops::sites::refresh_origins(&app).await?;
+        blocks::refresh(&app).await?;
         Ok(app)
     }
 
@@ -335,6 +343,11 @@ impl EventBuilder<'_> {
     pub fn emit(self) {
         self.log.emit(self.event);
     }
+}
+
+/// Whoever is never blocked: behind a proxy stands everybody.
+fn spared(config: &Config) -> Vec<ipnet::IpNet> {
+    config.server.trusted_proxies.iter().chain(&config.blocks.allowed).copied().collect()
 }
 
 fn rules(config: &Config) -> Rules {

@@ -6,6 +6,7 @@
 
 mod ask;
 mod audit;
+mod blocks;
 mod demo;
 mod events;
 mod key;
@@ -71,6 +72,18 @@ enum Command {
     /// Check what a visitor was told about an erasure or an export
     #[command(subcommand)]
     Receipt(receipt::ReceiptCommand),
+    /// Block an address or a network, at once, on every server
+    #[command(after_help = "Example: chatward block 192.0.2.0/24 --for 1h --reason scraping")]
+    Block(blocks::BlockArguments),
+    /// Lift a block
+    #[command(after_help = "Example: chatward unblock 192.0.2.0/24")]
+    Unblock(blocks::UnblockArguments),
+    /// List who is blocked
+    #[command(after_help = "Example: chatward blocks --json")]
+    Blocks,
+    /// Serve nobody while an incident lasts
+    #[command(subcommand)]
+    Lockdown(blocks::LockdownCommand),
     /// Verify, sign and prune the audit trail
     #[command(subcommand)]
     Audit(audit::AuditCommand),
@@ -152,6 +165,10 @@ async fn run(cli: Cli) -> Outcome {
         Command::Site(command) => site::run(&common, command).await,
         Command::Key(command) => key::run(&common, command).await,
         Command::Receipt(command) => receipt::run(&common, command).await,
+        Command::Block(arguments) => blocks::block(&common, &arguments).await,
+        Command::Unblock(arguments) => blocks::unblock(&common, &arguments).await,
+        Command::Blocks => blocks::list(&common).await,
+        Command::Lockdown(command) => blocks::lockdown(&common, command).await,
         Command::Audit(command) => audit::run(&common, command).await,
         Command::Events(arguments) => events::run(&common, arguments).await,
         Command::Ask(arguments) => ask::run(&common, arguments).await,

@@ -7,7 +7,7 @@
 pub mod crawls;
 
 use crate::app::App;
-use crate::ops::{changes, refusals, sessions, tickets, trail, trail_heads};
+use crate::ops::{blocks, changes, refusals, sessions, tickets, trail, trail_heads};
 use chatward_types::{DAY, MINUTE, Result};
 use std::time::Duration;
 
@@ -44,14 +44,19 @@ async fn follow_changes(app: &App) {
             }
         }
     };
-    // What changed between the start and now was read by nobody: take the sites' origins once more.
-    if let Err(error) = crate::ops::sites::refresh_origins(app).await {
-        report("changes", &error);
+    // What changed between the start and now was read by nobody: take the sites' origins and the blocks once more.
+    for outcome in [crate::ops::sites::refresh_origins(app).await, blocks::refresh(app).await] {
+        if let Err(error) = outcome {
+            report("changes", &error);
+        }
     }
     while pause(app, CHANGES_EVERY).await {
         match changes::apply_since(app, seq).await {
             Ok(next) => seq = next,
             Err(error) => report("changes", &error),
+        }
+        if let Err(error) = blocks::impose(app).await {
+            report("blocks", &error);
         }
     }
 }
@@ -115,6 +120,8 @@ async fn keep_house(app: &App) {
 pub async fn run_housekeeping(app: &App) -> Result<()> {
     let now = app.clock.now();
     app.limiter.sweep(now);
+    app.abuse.sweep(now);
+    app.store.prune_blocks(now - blocks::REMEMBERED).await?;
     app.budgets.give_back(now.div_euclid(DAY)).await?;
     app.store.prune_changes(now - CHANGES_KEPT).await?;
     tickets::sweep(app, now).await?;

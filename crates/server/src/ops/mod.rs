@@ -5,6 +5,7 @@
 
 pub mod admission;
 pub mod answers;
+pub mod blocks;
 pub mod budgets;
 pub mod changes;
 pub mod chat;
@@ -16,6 +17,7 @@ pub mod identities;
 pub mod indexes;
 pub mod installation;
 pub mod issued_keys;
+pub mod lockdown;
 pub mod look;
 pub mod lookup;
 pub mod origins;

@@ -1,6 +1,7 @@
 //! The server as a whole, over real sockets and real databases.
 
 mod address;
+mod blocks;
 mod bodies;
 mod budgets;
 mod chat;
