@@ -6,10 +6,11 @@
 use crate::client::Client;
 use crate::config::Config;
 use crate::events::EventLog;
-use crate::limits::{ConnectionCounter, LoadGauge, Rule, WindowLimiter};
+use crate::limits::{ConnectionCounter, Gate, LoadGauge, Rule, WindowLimiter};
 use crate::middleware::headers;
 use crate::middleware::host::Names;
 use crate::ops::backoff::AddressBackoff;
+use crate::ops::blocks::{self, Abuse};
 use crate::ops::budgets::{Budgets, Caps};
 use crate::ops::data_keys::DataKeys;
 use crate::ops::indexes::Indexes;
@@ -20,6 +21,7 @@ use crate::ops::refusals::Refusals;
 use crate::ops::sessions::Sessions;
 use crate::ops::sites::Sites;
 use crate::ops::tokens::Tokens;
+use crate::ops::trail::Trail;
 use crate::ops::verified::VerifiedTokens;
 use crate::ops::{installation, upstreams};
 use crate::telemetry::Metrics;
@@ -74,6 +76,8 @@ pub struct Parts {
     pub data_keys: DataKeys,
     /// Visitor tokens and session ids.
     pub tokens: Tokens,
+    /// The audit trail's keys and reserve.
+    pub trail: Trail,
     /// Tokens that were checked before.
     pub verified: VerifiedTokens,
     /// Keys of refresh tokens, invitations and addresses.
@@ -92,6 +96,10 @@ pub struct Parts {
     pub rules: Rules,
     /// Requests in flight.
     pub load: Arc<LoadGauge>,
+    /// Blocked networks and the lockdown.
+    pub gate: Arc<Gate>,
+    /// Who is refused how often.
+    pub abuse: Abuse,
     /// Open connections.
     pub connections: Arc<ConnectionCounter>,
     /// Sites by key and id.
@@ -196,6 +204,7 @@ impl App {
         let owner = installation::default_owner(&store, clock.as_ref(), entropy.as_ref()).await?;
         let tokens = Tokens::load(&store, &vault, clock.as_ref(), entropy.as_ref()).await?;
         let account_keys = AccountKeys::load(&store, &vault, clock.as_ref(), entropy.as_ref()).await?;
+        let trail = Trail::load(&store, &vault, clock.as_ref(), entropy.as_ref()).await?;
         let mut egress = Egress::builder().user_agent(config.crawl.user_agent.clone()).resolver(resolver);
         if let Some(socket) = sample {
             egress = egress.exact_socket(socket);
@@ -221,6 +230,8 @@ impl App {
             limiter: WindowLimiter::new(config.limits.tracked_addresses),
             rules: rules(&config),
             load: Arc::new(LoadGauge::new(config.limits.tighten_above, config.limits.tighten_to)),
+            gate: Arc::new(Gate::new(spared(&config))),
+            abuse: Abuse::new(&config.blocks),
             connections: Arc::new(ConnectionCounter::new()),
             account_keys,
             passwords: Passwords::new(config.accounts.password_workers),
@@ -258,6 +269,7 @@ impl App {
             store,
             vault,
             tokens,
+            trail,
             events,
             metrics,
             egress,
@@ -269,6 +281,7 @@ impl App {
         }));
         app.metrics.watch_events(&app.events);
         crate::ops::sites::refresh_origins(&app).await?;
+        blocks::refresh(&app).await?;
         Ok(app)
     }
 
@@ -293,6 +306,14 @@ impl App {
         }
         if let Err(error) = crate::ops::refusals::flush(self).await {
             tracing::warn!(source = error.source_line(), "the last refused origins are not in the owners' lists");
+        }
+        if let Err(error) = crate::ops::trail::flush_reserve(self).await {
+            let lost = self.trail.waiting();
+            tracing::error!(
+                source = error.source_line(),
+                lost,
+                "records of the audit trail are lost; see the security log"
+            );
         }
         let _ = self.store.remove_node(self.node).await;
         self.event(EventName::ServerLifecycle, Severity::Info, Outcome::Success).detail("stopped").emit();
@@ -341,6 +362,11 @@ impl EventBuilder<'_> {
     pub fn emit(self) {
         self.log.emit(self.event);
     }
+}
+
+/// Whoever is never blocked: behind a proxy stands everybody.
+fn spared(config: &Config) -> Vec<ipnet::IpNet> {
+    config.server.trusted_proxies.iter().chain(&config.blocks.allowed).copied().collect()
 }
 
 fn rules(config: &Config) -> Rules {

@@ -7,8 +7,9 @@
 
 mod watch;
 
-use crate::limits::{ConnectionCaps, ConnectionCounter, ConnectionGuard};
+use crate::limits::{ConnectionCaps, ConnectionCounter, ConnectionGuard, Gate};
 use axum::Router;
+use chatward_types::Clock;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use hyper_util::server::conn::auto;
 use ipnet::IpNet;
@@ -26,6 +27,31 @@ use watch::{Activity, Deadlines, Ending, Ends, Front, NotedStream};
 /// An IPv4 address is one, even if the listener speaks IPv6.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PeerAddress(pub SocketAddr);
+
+/// Who is let in: a connection of a blocked address is closed, before its first byte and at any time later.
+#[derive(Debug, Clone)]
+pub struct Door {
+    /// The blocked networks.
+    pub gate: Arc<Gate>,
+    /// By which blocks end.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Door {
+    fn is_shut(&self, address: IpAddr) -> bool {
+        self.gate.covers(address, self.clock.now())
+    }
+
+    /// Returns when the address is blocked.
+    async fn shuts(&self, address: IpAddr) {
+        let mut news = self.gate.changes();
+        while !self.is_shut(address) {
+            if news.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+}
 
 /// What a connection may cost.
 #[derive(Debug, Clone)]
@@ -49,6 +75,8 @@ pub struct ListenSettings {
     pub drain_deadline: Duration,
     /// Proxies, behind which many clients stand: the cap per address does not hold for them.
     pub trusted_peers: Vec<IpNet>,
+    /// Whom the listener does not serve; without one it serves every address.
+    pub door: Option<Door>,
 }
 
 impl Default for ListenSettings {
@@ -63,6 +91,7 @@ impl Default for ListenSettings {
             max_streams: 64,
             drain_deadline: Duration::from_secs(25),
             trusted_peers: Vec::new(),
+            door: None,
         }
     }
 }
@@ -107,10 +136,13 @@ pub async fn serve(
             Ok((stream, peer)) => {
                 failures = 0;
                 let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
-                if let Some(guard) = admit(&connections, peer.ip(), &settings)
+                if let Some(door) = settings.door.as_ref().filter(|door| door.is_shut(peer.ip())) {
+                    door.gate.count_refused();
+                } else if let Some(guard) = admit(&connections, peer.ip(), &settings)
                     && prepare(&stream).is_ok()
                 {
-                    let connection = Connection { stream, peer, app: app.clone(), deadlines, guard };
+                    let door = settings.door.clone();
+                    let connection = Connection { stream, peer, app: app.clone(), deadlines, guard, door };
                     tracker.spawn(connection.run(protocol.clone(), ends.clone()));
                 }
                 // Otherwise the stream is dropped here, which closes it.
@@ -205,17 +237,28 @@ struct Connection {
     app: Router,
     deadlines: Deadlines,
     guard: ConnectionGuard,
+    door: Option<Door>,
 }
 
 impl Connection {
     fn run(self, protocol: Arc<auto::Builder<TokioExecutor>>, ends: Ends) -> impl Future<Output = ()> {
-        let Self { stream, peer, app, deadlines, guard } = self;
+        let Self { stream, peer, app, deadlines, guard, door } = self;
         let activity = Arc::new(Activity::new());
         async move {
             let stream = NotedStream::new(stream, activity.clone());
             let front = Front::new(app, PeerAddress(peer), activity.clone());
             let http = protocol.serve_connection(stream, front);
-            let ending = watch::run(http, &activity, deadlines, &ends).await;
+            let shut = async {
+                match &door {
+                    Some(door) => door.shuts(peer.ip()).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let ending = tokio::select! {
+                biased;
+                ending = watch::run(http, &activity, deadlines, &ends) => ending,
+                () = shut => Ending::Aborted,
+            };
             if ending != Ending::Closed {
                 tracing::debug!(peer = %peer.ip(), ?ending, "connection cut");
             }

@@ -11,7 +11,9 @@ use utoipa::OpenApi;
         title = "Chatward",
         description = "AI chat on the open internet without giving away the keys.\n\nErrors have one shape, \
             `ErrorBody`. Every counted response carries the `RateLimit` and `RateLimit-Policy` fields; a 429 also \
-            `Retry-After` in seconds. Request bodies are JSON objects without unknown or repeated members.",
+            `Retry-After` in seconds. Any route may answer 403 `address_blocked` to a blocked network address, and any \
+            but the probes 503 `lockdown` with `Retry-After` while nobody is served. \
+            Request bodies are JSON objects without unknown or repeated members.",
         license(name = "MIT OR Apache-2.0")
     ),
     paths(

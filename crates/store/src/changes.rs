@@ -26,6 +26,10 @@ pub mod change {
     pub const INDEX_SWAPPED: &str = "index_swapped";
     /// A session was erased with its conversation; the subject is its id.
     pub const SESSION_ERASED: &str = "session_erased";
+    /// A block was made, changed or lifted; the subject is its network.
+    pub const BLOCKS_CHANGED: &str = "blocks_changed";
+    /// The lockdown was switched; the subject is `on` or `off`.
+    pub const LOCKDOWN_CHANGED: &str = "lockdown_changed";
 }
 
 /// One change.

@@ -24,9 +24,11 @@ impl Store {
     /// When the database does not answer.
     pub async fn set_identity_secret(&self, scope: &Scope, site: SiteId, sealed: &[u8]) -> Result<bool> {
         let mut tx = self.write(scope).await?;
-        let set = execute!(tx, SET_IDENTITY_SECRET, scope.owner(), site, sealed)?;
+        if execute!(tx, SET_IDENTITY_SECRET, scope.owner(), site, sealed)? == 0 {
+            return Ok(false);
+        }
         tx.commit().await?;
-        Ok(set == 1)
+        Ok(true)
     }
 
     /// The sealed secret of a site, where it has one.

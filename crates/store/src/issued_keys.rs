@@ -125,8 +125,10 @@ impl Store {
     /// When the database does not answer.
     pub async fn revoke_issued_key(&self, scope: &Scope, id: &str, now: Timestamp) -> Result<bool> {
         let mut tx = self.write(scope).await?;
-        let revoked = execute!(tx, REVOKE_ISSUED_KEY, scope.owner(), id, now)?;
+        if execute!(tx, REVOKE_ISSUED_KEY, scope.owner(), id, now)? == 0 {
+            return Ok(false);
+        }
         tx.commit().await?;
-        Ok(revoked == 1)
+        Ok(true)
     }
 }

@@ -5,6 +5,7 @@
 //! Never does: HTTP, cryptography (bodies and keys come in sealed), or a query across owners outside `admin_*`.
 
 mod append;
+mod blocks;
 mod budgets;
 mod changes;
 mod config;
@@ -33,11 +34,13 @@ mod sqlite;
 mod statement;
 mod store;
 mod tickets;
+mod trail;
 mod tx;
 mod usage;
 mod users;
 
 pub use append::HotRow;
+pub use blocks::{BlockRow, LockdownRow, MOST_BLOCKS};
 pub use changes::{Change, change};
 pub use config::{Engine, StoreConfig};
 pub use feedback::FeedbackRow;
@@ -56,5 +59,6 @@ pub use refused_origins::RefusedOrigin;
 pub use sessions::{Erased, ErasedSessions, SessionRow};
 pub use sites::{NewSite, SiteRow};
 pub use store::Store;
+pub use trail::{TRAIL_GENESIS, TrailEntry, TrailRow, TrailSigner};
 pub use usage::{UsageRow, UsageTotal};
 pub use users::{Changed, UserRow, UserState};

@@ -11,6 +11,7 @@ use crate::migrate::{self, MigrationReport};
 use crate::postgres::{self, Postgres};
 use crate::sqlite::{self, Sqlite};
 use crate::statement::{Statement, value};
+use crate::trail::TrailEntry;
 use crate::tx::{Tx, within_deadline};
 use chatward_types::{Error, OwnerId, Result, Scope};
 use std::fmt;
@@ -26,6 +27,8 @@ const CLOSE_DEADLINE: Duration = Duration::from_secs(15);
 #[derive(Clone)]
 pub struct Store {
     inner: Arc<Inner>,
+    /// The record of the audit trail that every transaction of this handle commits with; see `trail.rs`.
+    entry: Option<Arc<TrailEntry>>,
 }
 
 struct Inner {
@@ -54,7 +57,7 @@ impl Store {
             Location::Postgres => Pools::Postgres(postgres::open(config).await?),
         };
         let writer = Writer::start(pools.clone(), config.acquire_deadline)?;
-        Ok(Self { inner: Arc::new(Inner { pools, writer }) })
+        Ok(Self { inner: Arc::new(Inner { pools, writer }), entry: None })
     }
 
     /// Which engine it runs on.
@@ -140,7 +143,7 @@ impl Store {
 
     /// A transaction on one owner's rows (and on global tables beside them).
     pub(crate) async fn write(&self, scope: &Scope) -> Result<Tx> {
-        self.inner.pools.write(Some(scope.owner())).await
+        Ok(self.with_record(self.inner.pools.write(Some(scope.owner())).await?))
     }
 
     /// Plain reads of global tables. In PostgreSQL no tenant's row is visible.
@@ -150,7 +153,18 @@ impl Store {
 
     /// A transaction on global tables. In PostgreSQL no tenant's row is visible.
     pub(crate) async fn write_global(&self) -> Result<Tx> {
-        self.inner.pools.write(None).await
+        Ok(self.with_record(self.inner.pools.write(None).await?))
+    }
+
+    pub(crate) fn with_entry(&self, entry: Arc<TrailEntry>) -> Self {
+        Self { inner: Arc::clone(&self.inner), entry: Some(entry) }
+    }
+
+    fn with_record(&self, tx: Tx) -> Tx {
+        match &self.entry {
+            Some(entry) => Tx::Audited(Box::new(tx), Some(Arc::clone(entry))),
+            None => tx,
+        }
     }
 
     /// Reads across owners, for functions named `admin_*` alone. `purpose` is their name, for the log.

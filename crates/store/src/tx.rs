@@ -7,16 +7,20 @@
 use crate::error;
 use crate::sqlite::Lease;
 use crate::statement::STATEMENT_DEADLINE;
+use crate::trail::{self, TrailEntry};
 use chatward_types::{Error, Kind, Result};
 use sqlx::postgres::PgConnection;
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{Postgres, Transaction};
 use std::future::Future;
+use std::sync::Arc;
 
 /// A transaction, or for plain reads on SQLite a reader's connection, whose single statements are consistent by themselves.
 pub(crate) enum Tx {
     Sqlite(Lease),
     Postgres(Transaction<'static, Postgres>),
+    /// One that commits with a record of the audit trail, or not at all; the record is taken when it is written.
+    Audited(Box<Tx>, Option<Arc<TrailEntry>>),
 }
 
 /// What the macros of `statement.rs` run on.
@@ -30,19 +34,41 @@ impl Tx {
         match self {
             Self::Sqlite(lease) => lease.connection().map(Connection::Sqlite),
             Self::Postgres(transaction) => Ok(Connection::Postgres(transaction)),
+            Self::Audited(inner, _) => inner.connection(),
         }
     }
 
     /// Makes it durable. Only after this returns may anything be acknowledged.
-    pub(crate) async fn commit(self) -> Result<()> {
-        match self {
+    pub(crate) async fn commit(mut self) -> Result<()> {
+        self.record().await?;
+        let plain = match self {
+            Self::Audited(inner, _) => *inner,
+            plain => plain,
+        };
+        match plain {
             Self::Sqlite(lease) => lease.commit().await,
             Self::Postgres(transaction) => within_deadline(transaction.commit()).await,
+            Self::Audited(..) => Err(Error::internal("a transaction with two records")),
         }
+    }
+
+    /// Writes the record of the audit trail, if one is due; `commit` does, where nothing has to come after it.
+    /// Says whether it did.
+    pub(crate) async fn record(&mut self) -> Result<bool> {
+        if let Self::Audited(inner, due) = self
+            && let Some(entry) = due.take()
+        {
+            trail::append(inner, &entry).await?;
+            return Ok(true);
+        }
+        Ok(false)
     }
 
     /// Looks at a statement's outcome before it goes on to the caller.
     pub(crate) fn watched<T>(&mut self, outcome: Result<T>) -> Result<T> {
+        if let Self::Audited(inner, _) = self {
+            return inner.watched(outcome);
+        }
         if let (Self::Sqlite(lease), Err(error)) = (self, &outcome)
             && error.kind() == Kind::Unavailable
         {

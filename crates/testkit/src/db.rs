@@ -9,10 +9,12 @@
 use chatward_store::{Engine, Store, StoreConfig, schema_fingerprint};
 use chatward_types::{Clock, SystemClock};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// A migrated database and a store on it.
@@ -117,6 +119,22 @@ impl TestDb {
             text.push('\n');
         }
         text.into_bytes()
+    }
+
+    /// Runs a statement as somebody who got hold of the database, past the store and every fence. Returns the rows touched.
+    pub async fn tamper(&self, text: &str) -> u64 {
+        match self.path() {
+            Some(path) => {
+                let options = SqliteConnectOptions::new().filename(path).busy_timeout(Duration::from_secs(5));
+                let mut file = options.connect().await.expect("the file");
+                sqlx::query(AssertSqlSafe(text)).execute(&mut file).await.expect("the change").rows_affected()
+            }
+            None => {
+                let mut superuser = self.superuser().await;
+                sqlx::query("SET search_path = chatward").execute(&mut superuser).await.expect("the path");
+                sqlx::query(AssertSqlSafe(text)).execute(&mut superuser).await.expect("the change").rows_affected()
+            }
+        }
     }
 
     /// A superuser's connection to the PostgreSQL database, past every fence, to look at what the store did.

@@ -64,6 +64,14 @@ pub enum EventName {
     ConfigurationChanged,
     /// The server started or stopped.
     ServerLifecycle,
+    /// A request from a blocked address.
+    AddressBlocked,
+    /// A block was made or lifted.
+    BlockChanged,
+    /// The lockdown was switched on or off.
+    LockdownChanged,
+    /// Old records were taken from the audit trail.
+    AuditTrailPruned,
 }
 
 impl EventName {
@@ -99,6 +107,10 @@ impl EventName {
             Self::FetchRefused => "FETCH_REFUSED",
             Self::ConfigurationChanged => "CONFIGURATION_CHANGED",
             Self::ServerLifecycle => "SERVER_LIFECYCLE",
+            Self::AddressBlocked => "ADDRESS_BLOCKED",
+            Self::BlockChanged => "BLOCK_CHANGED",
+            Self::LockdownChanged => "LOCKDOWN_CHANGED",
+            Self::AuditTrailPruned => "AUDIT_TRAIL_PRUNED",
         }
     }
 }

@@ -69,7 +69,7 @@ pub async fn create_origin(
     Json(body): Json<CreateOrigin>,
 ) -> ApiResult<axum::Json<OriginList>> {
     let change = SiteChange { add_origins: vec![body.origin], ..SiteChange::default() };
-    let row = site_changes::change(&app, &Scope::of(acting.owner), id, change).await?;
+    let row = site_changes::change(&app, &Scope::of(acting.owner), id, change, &acting.actor).await?;
     app.event(EventName::ConfigurationChanged, Severity::Info, Outcome::Success)
         .of(&client)
         .site(id)

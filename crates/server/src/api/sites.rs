@@ -125,7 +125,7 @@ pub async fn update_site(
         settings: body.settings,
         ..SiteChange::default()
     };
-    let row = site_changes::change(&app, &Scope::of(acting.owner), id, change).await?;
+    let row = site_changes::change(&app, &Scope::of(acting.owner), id, change, &acting.actor).await?;
     app.event(EventName::ConfigurationChanged, Severity::Info, Outcome::Success)
         .of(&client)
         .site(id)

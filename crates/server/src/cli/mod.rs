@@ -5,7 +5,10 @@
 //! server sees through the `changes` and `jobs` tables.
 
 mod ask;
+mod audit;
+mod blocks;
 mod demo;
+mod events;
 mod key;
 mod login_session;
 mod print;
@@ -19,6 +22,7 @@ mod site_embed;
 mod site_set;
 mod store;
 mod user;
+mod when;
 
 use crate::app::{App, Options};
 use crate::config::{Config, ConfigError, Overrides, process_environment};
@@ -80,6 +84,24 @@ enum Command {
     /// Check what a visitor was told about an erasure or an export
     #[command(subcommand)]
     Receipt(receipt::ReceiptCommand),
+    /// Block an address or a network, at once, on every server
+    #[command(after_help = "Example: chatward block 192.0.2.0/24 --for 1h --reason scraping")]
+    Block(blocks::BlockArguments),
+    /// Lift a block
+    #[command(after_help = "Example: chatward unblock 192.0.2.0/24")]
+    Unblock(blocks::UnblockArguments),
+    /// List who is blocked
+    #[command(after_help = "Example: chatward blocks --json")]
+    Blocks,
+    /// Serve nobody while an incident lasts
+    #[command(subcommand)]
+    Lockdown(blocks::LockdownCommand),
+    /// Verify, sign and prune the audit trail
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
+    /// Show and follow the security log and the audit trail
+    #[command(after_help = "Example: chatward events --since 2h --name LIMIT --follow")]
+    Events(events::EventsArguments),
     /// Ask a site a question, as a visitor would
     #[command(after_help = "Example: chatward ask shop.example \"What does shipping to Canada cost?\"")]
     Ask(ask::AskArguments),
@@ -158,6 +180,12 @@ async fn run(cli: Cli) -> Outcome {
         Command::LoginSession(command) => login_session::run(&common, command).await,
         Command::Secret => secret::run(&common),
         Command::Receipt(command) => receipt::run(&common, command).await,
+        Command::Block(arguments) => blocks::block(&common, &arguments).await,
+        Command::Unblock(arguments) => blocks::unblock(&common, &arguments).await,
+        Command::Blocks => blocks::list(&common).await,
+        Command::Lockdown(command) => blocks::lockdown(&common, command).await,
+        Command::Audit(command) => audit::run(&common, command).await,
+        Command::Events(arguments) => events::run(&common, arguments).await,
         Command::Ask(arguments) => ask::run(&common, arguments).await,
         Command::Config(command) => settings::run(&common, &command),
         Command::Migrate => store::migrate(&common).await,

@@ -3,7 +3,7 @@
 use super::{Common, Failure, Outcome, print};
 use crate::app::{App, Options, setting_error};
 use crate::config::Config;
-use crate::listen::{self, ListenSettings};
+use crate::listen::{self, Door, ListenSettings};
 use crate::ops::{setup, upstreams};
 use crate::{admin, jobs, routes};
 use chatward_types::{EventName, Outcome as EventOutcome, Severity};
@@ -96,7 +96,8 @@ impl Running {
             admin_address = listener.local_addr().ok();
             listeners.push(serve(&app, listener, admin::router(&app), settings.clone()));
         }
-        listeners.push(serve(&app, listener, routes::router(&app), settings));
+        let door = Some(Door { gate: Arc::clone(&app.gate), clock: Arc::clone(&app.clock) });
+        listeners.push(serve(&app, listener, routes::router(&app), ListenSettings { door, ..settings }));
         let jobs = tokio::spawn(jobs::run(app.clone()));
         app.event(EventName::ServerLifecycle, Severity::Info, EventOutcome::Success).detail("started").emit();
         Ok(Self { app, address, admin_address, listeners, jobs, _lock: lock })

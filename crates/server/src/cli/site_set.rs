@@ -7,6 +7,7 @@ use super::{Common, Failure, Outcome, print, site};
 use crate::app::App;
 use crate::ops::site_changes::{self, SiteChange};
 use crate::ops::site_settings::{INTERFACE_LANGUAGES, Settings, SettingsChange};
+use crate::ops::trail::Actor;
 use crate::ops::{identities, refusals};
 use chatward_types::{SECOND, Scope};
 use clap::Args;
@@ -122,7 +123,7 @@ pub(super) async fn set(app: &App, common: &Common, arguments: SetArguments) -> 
         add_origins: arguments.add_origins,
         remove_origins: arguments.remove_origins,
     };
-    let row = site_changes::change(app, &Scope::of(app.owner), row.id, change).await?;
+    let row = site_changes::change(app, &Scope::of(app.owner), row.id, change, &Actor::Operator).await?;
     if common.json {
         print::json(&site::view(&row));
     } else {

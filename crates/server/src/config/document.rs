@@ -8,8 +8,8 @@ use super::layers::join;
 use super::section::{Section, Setting};
 use super::shape::Secrecy;
 use super::{
-    Accounts, Admin, Budgets, Config, Cors, Crawl, Database, Feeds, Front, Headers, Installation, Limits, Logging,
-    Messages, Origin, ProviderConfig, Server, Sessions, Vault, sections,
+    Accounts, Admin, Audit, Blocks, Budgets, Config, Cors, Crawl, Database, Feeds, Front, Headers, Installation,
+    Limits, Logging, Messages, Origin, ProviderConfig, Server, Sessions, Vault, sections,
 };
 use std::fmt::Write as _;
 
@@ -172,6 +172,8 @@ pub(super) fn redacted(config: &Config) -> String {
     }
     print("[crawl]", Crawl::TABLE, config.crawl.show());
     print("[logging]", Logging::TABLE, config.logging.show());
+    print("[audit]", Audit::TABLE, config.audit.show());
+    print("[blocks]", Blocks::TABLE, config.blocks.show());
     print("[headers]", Headers::TABLE, config.headers.show());
     print("[feeds]", Feeds::TABLE, config.feeds.show());
     out

@@ -26,8 +26,8 @@ pub use environment::process_environment;
 pub use error::ConfigError;
 pub use layers::Origin;
 pub use sections::{
-    Accounts, AddressChange, Admin, ClientAddressHeader, Cors, Database, Feeds, Front, Headers, Installation, Limits,
-    LogFormat, LogLevel, Logging, Server, Sessions, Vault,
+    Accounts, AddressChange, Admin, Audit, Blocks, ClientAddressHeader, Cors, Database, Feeds, Front, Headers,
+    Installation, Limits, LogFormat, LogLevel, Logging, Server, Sessions, Vault,
 };
 pub use sections_answers::{Budgets, Crawl, Messages, ProviderConfig, ProviderKind};
 
@@ -74,6 +74,10 @@ pub struct Config {
     pub crawl: Crawl,
     /// Logs.
     pub logging: Logging,
+    /// The audit trail.
+    pub audit: Audit,
+    /// Blocked addresses.
+    pub blocks: Blocks,
     /// Response headers.
     pub headers: Headers,
     /// Broadcast feeds.
@@ -176,6 +180,7 @@ impl Config {
             layers.derive("vault.key_file", inside("keys/master.key"));
         }
         layers.derive("logging.security_file", inside("logs/security.log"));
+        layers.derive("audit.head_file", inside("logs/audit-heads.jsonl"));
         let format = if production { "json" } else { "text" };
         layers.derive("logging.format", Raw::Words(format.to_owned()));
         environment::settle_vault(&mut layers)?;
@@ -196,6 +201,8 @@ impl Config {
             providers: providers::read(&mut layers, environment)?,
             crawl: Crawl::read(&mut layers, Crawl::TABLE)?,
             logging: Logging::read(&mut layers, Logging::TABLE)?,
+            audit: Audit::read(&mut layers, Audit::TABLE)?,
+            blocks: Blocks::read(&mut layers, Blocks::TABLE)?,
             headers: Headers::read(&mut layers, Headers::TABLE)?,
             feeds: Feeds::read(&mut layers, Feeds::TABLE)?,
             origins: BTreeMap::new(),
@@ -246,6 +253,8 @@ fn sections() -> Vec<section::Section> {
         ProviderConfig::section(),
         Crawl::section(),
         Logging::section(),
+        Audit::section(),
+        Blocks::section(),
         Headers::section(),
         Feeds::section(),
     ]

@@ -278,6 +278,34 @@ section! {
 }
 
 section! {
+    /// The audit trail: who changed what, in a chain that shows whether somebody has changed it since.
+    Audit "audit" {
+        /// The file to which signed heads of the trail are added, one JSON line each. What it proves is worth most where
+        /// the server's database cannot be reached from: ship it away, or name a file on another machine's disk.
+        head_file: Option<PathBuf> = Derived("`logs/audit-heads.jsonl` in `data_dir`"), or_off(path()), [];
+        /// How often a head is added, if the trail has grown.
+        head_every: Duration = Text("10m"), span("1m", "1d"), [];
+    }
+}
+
+section! {
+    /// Addresses that nobody is served from.
+    Blocks "blocks" {
+        /// Whether an address that is refused over and over (429 or 403) is blocked for a growing time. Loopback, trusted
+        /// proxies and `allowed` never are.
+        automatic: bool = Text("on"), choice(&[("on", true), ("off", false)]), [];
+        /// Refusals in one window after which an address is blocked (IPv6: its /64).
+        refusals: u32 = Text("300"), whole(5, 1_000_000), [];
+        /// Seconds of that window.
+        window_seconds: u32 = Text("300"), whole(1, 86_400), [];
+        /// How long the first automatic block lasts; each further one twice as long as the one before, up to a day.
+        first: Duration = Text("10m"), span("1m", "1d"), [];
+        /// Networks that are never blocked, automatically or by hand.
+        allowed: Vec<IpNet> = Text(""), list(network(), 64), [];
+    }
+}
+
+section! {
     /// Response headers that are a matter of taste.
     Headers "headers" {
         /// The X-XSS-Protection header, which current browsers ignore and security guides still ask for.

@@ -170,7 +170,7 @@ fn rotated_name(path: &Path, at: Timestamp) -> PathBuf {
 }
 
 /// The rotated files beside `path` with the time of their rotation; nothing else in the folder is touched.
-fn rotated_files(path: &Path) -> io::Result<Vec<(Timestamp, PathBuf)>> {
+pub(super) fn rotated_files(path: &Path) -> io::Result<Vec<(Timestamp, PathBuf)>> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let (stem, extension) = parts(path);
     let mut found = Vec::new();

@@ -115,11 +115,25 @@ fn append(out: &mut Vec<u8>, line: &Line<'_>) {
 /// At most `most` bytes, without characters that steer a terminal or a viewer.
 fn clean(text: &str, most: usize) -> Cow<'_, str> {
     let text = cut(text, most);
-    let steers = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
     if text.contains(steers) { Cow::Owned(text.replace(steers, "")) } else { Cow::Borrowed(text) }
+}
+
+fn steers(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// A text for a terminal: what would steer it stands there as `\u001b`, which inside of JSON means the same.
+pub fn neutral(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if steers(c) {
+            out.push_str(&format!("\\u{:04x}", u32::from(c)));
+        } else {
+            out.push(c);
+        }
+    }
+    out
 }
 
 /// The longest beginning of at most `most` bytes that ends between characters.

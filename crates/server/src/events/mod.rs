@@ -5,12 +5,17 @@
 //! A full disk or an unwritable file costs lines (counted, and said in the file once it works again), never an answer.
 
 mod file;
+mod history;
 mod line;
 mod storms;
 #[cfg(test)]
 mod tests;
 mod time;
 mod writer;
+
+pub use history::{Follower, files};
+pub use line::neutral;
+pub use time::{parse as parse_time, rfc3339 as time_text};
 
 use crate::config::Logging;
 use chatward_types::{Clock, Event, EventName};

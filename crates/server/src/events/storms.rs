@@ -94,6 +94,7 @@ pub(super) fn gathers(name: EventName) -> bool {
             | EventName::InvalidSessionId
             | EventName::SessionAddressChanged
             | EventName::ApiKeyValidation
+            | EventName::AddressBlocked
     )
 }
 

@@ -5,7 +5,7 @@
 use chatward_types::{DAY, Timestamp};
 
 /// `2026-11-21T01:02:03.000004Z`.
-pub(super) fn rfc3339(at: Timestamp) -> String {
+pub fn rfc3339(at: Timestamp) -> String {
     let (year, month, day) = date(at.div_euclid(DAY));
     let inside = at.rem_euclid(DAY);
     let (seconds, micro) = (inside / 1_000_000, inside % 1_000_000);
@@ -14,7 +14,7 @@ pub(super) fn rfc3339(at: Timestamp) -> String {
 }
 
 /// The time that [`rfc3339`] wrote; `None` for any other text.
-pub(super) fn parse(text: &str) -> Option<Timestamp> {
+pub fn parse(text: &str) -> Option<Timestamp> {
     let part = |from: usize, to: usize| text.get(from..to)?.parse::<i64>().ok();
     let (year, month, day) = (part(0, 4)?, part(5, 7)?, part(8, 10)?);
     let (hour, minute, second, micro) = (part(11, 13)?, part(14, 16)?, part(17, 19)?, part(20, 26)?);

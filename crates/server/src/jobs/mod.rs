@@ -7,7 +7,7 @@
 pub mod crawls;
 
 use crate::app::App;
-use crate::ops::{backoff, changes, refusals, sessions, tickets};
+use crate::ops::{backoff, blocks, changes, refusals, sessions, tickets, trail, trail_heads};
 use chatward_types::{DAY, MINUTE, Result};
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ pub async fn run(app: App) {
     if let Err(error) = app.store.register_node(app.node, app.clock.now()).await {
         tracing::error!(source = error.source_line(), "this node could not register; the command line will not see it");
     }
-    tokio::join!(follow_changes(&app), beat(&app), sweep(&app), keep_house(&app), crawls::run(&app),);
+    tokio::join!(follow_changes(&app), beat(&app), sweep(&app), keep_house(&app), sign(&app), crawls::run(&app),);
 }
 
 async fn follow_changes(app: &App) {
@@ -44,14 +44,19 @@ async fn follow_changes(app: &App) {
             }
         }
     };
-    // What changed between the start and now was read by nobody: take the sites' origins once more.
-    if let Err(error) = crate::ops::sites::refresh_origins(app).await {
-        report("changes", &error);
+    // What changed between the start and now was read by nobody: take the sites' origins and the blocks once more.
+    for outcome in [crate::ops::sites::refresh_origins(app).await, blocks::refresh(app).await] {
+        if let Err(error) = outcome {
+            report("changes", &error);
+        }
     }
     while pause(app, CHANGES_EVERY).await {
         match changes::apply_since(app, seq).await {
             Ok(next) => seq = next,
             Err(error) => report("changes", &error),
+        }
+        if let Err(error) = blocks::impose(app).await {
+            report("blocks", &error);
         }
     }
 }
@@ -72,6 +77,22 @@ async fn beat(app: &App) {
         if let Err(error) = refusals::flush(app).await {
             report("refused origins", &error);
         }
+        if let Err(error) = trail::flush_reserve(app).await {
+            report("audit reserve", &error);
+        }
+    }
+}
+
+/// Signs the trail's head, and writes the records that wait.
+async fn sign(app: &App) {
+    while pause(app, app.config.audit.head_every).await {
+        if let Err(error) = trail_heads::write(app).await {
+            report("audit head", &error);
+        }
+    }
+    // The last word of a server that stops.
+    if let Err(error) = trail_heads::write(app).await {
+        report("audit head", &error);
     }
 }
 
@@ -99,6 +120,8 @@ async fn keep_house(app: &App) {
 pub async fn run_housekeeping(app: &App) -> Result<()> {
     let now = app.clock.now();
     app.limiter.sweep(now);
+    app.abuse.sweep(now);
+    app.store.prune_blocks(now - blocks::REMEMBERED).await?;
     app.budgets.give_back(now.div_euclid(DAY)).await?;
     app.store.prune_changes(now - CHANGES_KEPT).await?;
     tickets::sweep(app, now).await?;

@@ -52,7 +52,7 @@ pub(super) enum Ending {
     SlowHead,
     /// A request made no progress.
     Stalled,
-    /// The drain's deadline was over.
+    /// The drain's deadline was over, or the address was blocked.
     Aborted,
 }
 

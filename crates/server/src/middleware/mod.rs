@@ -1,11 +1,12 @@
 //! The one ordered stack that every request of every listener passes, outside in.
 //!
-//! 1 request id, 2 client address, 3 one log line and metrics, 4 catch-panic, 5 time to the response's head,
-//! 6 security headers, 7 host name, 8 preflight; then the route's own [`guard`]: limit, origin, credential.
+//! 1 request id, 2 client address, 3 blocks and lockdown, 4 one log line and metrics, 5 catch-panic, 6 time to the
+//! response's head, 7 security headers, 8 host name, 9 preflight; then the route's own [`guard`]: limit, origin, credential.
 //! A step lives in a file of its own; the order lives here and nowhere else. Nothing here reads a body.
 
 pub mod address;
 pub mod cors;
+mod gate;
 pub mod guard;
 pub mod headers;
 pub mod host;
@@ -57,16 +58,25 @@ async fn run_stack(app: App, mut request: Request, next: Next, public: bool) -> 
     let health = matches!(request.uri().path(), "/healthz" | "/readyz");
     request.extensions_mut().insert(client.clone());
 
-    let early = if public { refuse_or_preflight(&app, &request, health, &client) } else { None };
+    let shut = if public { gate::ask(&app, &client, health) } else { None };
+    let early = match shut {
+        Some(shut) => Some(ApiError::from(gate::refuse(&app, &client, shut)).into_response()),
+        None if public => refuse_or_preflight(&app, &request, health, &client),
+        None => None,
+    };
     let answered = match early {
         Some(response) => response,
         None => {
             let limit = app.config.server.request_timeout;
             let work = AssertUnwindSafe(next.run(request)).catch_unwind();
-            match tokio::time::timeout(limit, work).await {
-                Ok(Ok(response)) => response,
-                Ok(Err(panic)) => ApiError::from(Error::internal(panic_text(&panic))).into_response(),
-                Err(_) => ApiError::from(too_slow()).into_response(),
+            let work = tokio::time::timeout(limit, work);
+            let done = if public { gate::while_served(&app, &client, health, work).await } else { Ok(work.await) };
+            match done {
+                Err(shut) => ApiError::from(gate::refuse(&app, &client, shut)).into_response(),
+                Ok(Ok(Ok(response))) if public => gate::watch_stream(&app, &client, response),
+                Ok(Ok(Ok(response))) => response,
+                Ok(Ok(Err(panic))) => ApiError::from(Error::internal(panic_text(&panic))).into_response(),
+                Ok(Err(_)) => ApiError::from(too_slow()).into_response(),
             }
         }
     };
@@ -78,6 +88,9 @@ async fn run_stack(app: App, mut request: Request, next: Next, public: bool) -> 
         response.headers_mut().insert(REQUEST_ID, value);
     }
     drop(in_flight);
+    if public && shut.is_none() && matches!(response.status().as_u16(), 403 | 429) {
+        crate::ops::blocks::note(&app, client.address);
+    }
     record(&app, &client, &method, row, &response, started);
     response
 }

@@ -2,6 +2,7 @@
 //!
 //! Owns the one word that both fronts hand on, so that an operation and its event need not know which it was.
 
+use crate::ops::trail::Actor;
 use chatward_types::{OwnerId, UserId};
 
 /// On whose behalf a request acts; a request extension.
@@ -11,16 +12,18 @@ pub struct Acting {
     pub owner: OwnerId,
     /// With what it proved that, for the event: `with key …` or `by user …`.
     pub how: String,
+    /// The same, for the audit trail.
+    pub actor: Actor,
 }
 
 impl Acting {
     /// A program.
     pub fn with_key(owner: OwnerId, id: &str) -> Self {
-        Self { owner, how: format!("with key {id}") }
+        Self { owner, how: format!("with key {id}"), actor: Actor::Key(id.into()) }
     }
 
     /// A user.
     pub fn by_user(owner: OwnerId, id: UserId) -> Self {
-        Self { owner, how: format!("by user {id}") }
+        Self { owner, how: format!("by user {id}"), actor: Actor::User(id) }
     }
 }

@@ -19,7 +19,7 @@ pub async fn apply_since(app: &App, mut seq: i64) -> Result<i64> {
         let Some(last) = rows.last() else { return Ok(seq) };
         seq = last.seq;
         let full = rows.len() >= PAGE as usize;
-        let mut sites_changed = false;
+        let (mut sites_changed, mut gate_changed) = (false, false);
         for row in rows {
             match row.kind.as_str() {
                 change::SITE_ADDED | change::SITE_CHANGED | change::SITE_REMOVED | change::INDEX_SWAPPED => {
@@ -29,8 +29,12 @@ pub async fn apply_since(app: &App, mut seq: i64) -> Result<i64> {
                     }
                 }
                 change::SESSION_ERASED => app.sessions.forget(&SessionId::from_verified(row.subject)),
+                change::BLOCKS_CHANGED | change::LOCKDOWN_CHANGED => gate_changed = true,
                 other => tracing::warn!(kind = other, "a change of a kind that this version does not know"),
             }
+        }
+        if gate_changed {
+            super::blocks::refresh(app).await?;
         }
         if sites_changed {
             super::sites::refresh_origins(app).await?;

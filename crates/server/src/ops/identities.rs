@@ -7,6 +7,7 @@
 use crate::app::App;
 use crate::client::Client;
 use crate::ops::sites::Site;
+use crate::ops::trail::{self, Actor};
 use crate::ops::{data_keys, signing};
 use chatward_types::{
     DAY, Error, EventName, Kind, Outcome, Result, SECOND, Scope, Secret, SessionId, Severity, SiteId, Timestamp,
@@ -64,7 +65,10 @@ pub async fn rotate_secret(app: &App, scope: &Scope, site: SiteId) -> Result<Sec
     let half = |bytes: &[u8]| <[u8; 16]>::try_from(bytes).map(base62_encode).map_err(Error::internal);
     let text = Secret::new(format!("{}{}", half(left)?, half(right)?));
     let sealed = data_keys::of(app, scope).await?.seal(&secret_label(site), text.expose().as_bytes())?;
-    if !app.store.set_identity_secret(scope, site, &sealed).await? {
+    let detail = serde_json::json!({ "what": "identity secret made" });
+    let name = EventName::ConfigurationChanged;
+    let entry = trail::entry(app, name, &Actor::Operator, Some(scope.owner()), &site.to_string(), &detail)?;
+    if !trail::audited(app, entry).set_identity_secret(scope, site, &sealed).await? {
         return Err(Error::not_found());
     }
     app.event(EventName::ConfigurationChanged, Severity::Info, Outcome::Success)

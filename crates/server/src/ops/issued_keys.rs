@@ -5,9 +5,12 @@
 //! leaves here once, when it is made.
 
 use crate::app::App;
-use chatward_store::IssuedKeyRow;
+use crate::ops::trail::{self, Actor};
+use chatward_store::{IssuedKeyRow, Store, TrailEntry};
 use chatward_types::{DAY, Error, EventName, KeyScope, Kind, Outcome, OwnerId, Result, Scope, Secret, Severity};
 use chatward_vault::SecretKey;
+use serde_json::{Value, json};
+use std::sync::Arc;
 
 /// The most keys that an owner may have made, revoked ones among them.
 const MOST: u64 = 200;
@@ -63,7 +66,8 @@ pub async fn create(
         expires_at: expires_days.map(|days| now + i64::from(days) * DAY),
         revoked_at: None,
     };
-    app.store.insert_issued_key(scope, &row).await?;
+    let detail = json!({ "what": "key made", "name": row.name, "scope": rights.as_str() });
+    trail::audited(app, record(app, scope, &row.id, &detail)?).insert_issued_key(scope, &row).await?;
     tell(app, format!("key {} was made", row.id));
     Ok(Created { row, text: key.reveal().clone() })
 }
@@ -74,7 +78,14 @@ pub async fn create(
 /// [`Kind::NotFound`] when the owner has no such key or it was revoked before.
 pub async fn revoke(app: &App, scope: &Scope, named: &str) -> Result<String> {
     let id = SecretKey::parse(named).map_or_else(|| named.to_owned(), |key| key.id().to_owned());
-    if !app.store.revoke_issued_key(scope, &id, app.clock.now()).await? {
+    let entry = record(app, scope, &id, &json!({ "what": "key revoked" }))?;
+    let now = app.clock.now();
+    let revoke = |store: Store| {
+        let id = id.as_str();
+        async move { store.revoke_issued_key(scope, id, now).await }
+    };
+    // A leaked key ends, whether or not that can be recorded now.
+    if !trail::always(app, entry, revoke).await? {
         return Err(Error::new(Kind::NotFound, "not_found", "There is no such key that is not revoked already."));
     }
     tell(app, format!("key {id} was revoked"));
@@ -94,6 +105,10 @@ pub async fn recognise(app: &App, text: &str) -> Result<Option<Holder>> {
     let ended = row.revoked_at.is_some() || row.expires_at.is_some_and(|end| end <= app.clock.now());
     let holds = key.is_of(&row.hash) && !ended;
     Ok(holds.then(|| Holder { owner, id: row.id.into(), scope: row.scope }))
+}
+
+fn record(app: &App, scope: &Scope, id: &str, detail: &Value) -> Result<Arc<TrailEntry>> {
+    trail::entry(app, EventName::IssuedKeyChanged, &Actor::Operator, Some(scope.owner()), id, detail)
 }
 
 fn tell(app: &App, what: String) {

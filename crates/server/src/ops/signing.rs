@@ -213,6 +213,27 @@ pub async fn active_key(
     open(vault, row)
 }
 
+/// The keys of a purpose that signs no tokens, the one that signs first; made on first use.
+///
+/// # Errors
+/// As [`active_key`].
+pub async fn ring_of(
+    store: &Store,
+    vault: &Vault,
+    clock: &dyn Clock,
+    entropy: &dyn Entropy,
+    purpose: &str,
+) -> Result<Vec<(String, Secret<[u8; 32]>)>> {
+    active_key(store, vault, clock, entropy, purpose).await?;
+    let active = store.get_setting(&setting(purpose)).await?.unwrap_or_default();
+    let mut keys = Vec::new();
+    for row in store.signing_keys(purpose).await? {
+        let key = open(vault, &row)?;
+        if row.kid == active { keys.insert(0, (row.kid, key)) } else { keys.push((row.kid, key)) }
+    }
+    Ok(keys)
+}
+
 fn open(vault: &Vault, row: &SigningKeyRow) -> Result<Secret<[u8; 32]>> {
     let bytes = Secret::new(vault.open(&label(&row.purpose, &row.kid), &row.sealed)?);
     let array: [u8; 32] =

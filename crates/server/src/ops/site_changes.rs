@@ -1,11 +1,12 @@
 //! A partial change of a site, the same for the HTTP API and the command line.
 //!
 //! Owns: what is absent stays, what is there replaces, origins are added and taken away one by one. The bounds are those
-//! of `sites::update`, which writes; nothing is written beside it.
+//! of `sites::update_by`, which writes; nothing is written beside it.
 
 use crate::app::App;
 use crate::ops::site_settings::{Settings, SettingsChange};
-use crate::ops::sites::{parse_origin, update};
+use crate::ops::sites::{parse_origin, update_by};
+use crate::ops::trail::Actor;
 use chatward_store::SiteRow;
 use chatward_types::{Environment, Error, Result, Scope, SiteId};
 
@@ -27,8 +28,8 @@ pub struct SiteChange {
 /// Makes a partial change and returns the site as it is then.
 ///
 /// # Errors
-/// As [`update`], and [`chatward_types::Kind::NotFound`] when the owner has no such site.
-pub async fn change(app: &App, scope: &Scope, id: SiteId, change: SiteChange) -> Result<SiteRow> {
+/// As [`update_by`], and [`chatward_types::Kind::NotFound`] when the owner has no such site.
+pub async fn change(app: &App, scope: &Scope, id: SiteId, change: SiteChange, by: &Actor) -> Result<SiteRow> {
     let Some(mut row) = app.store.get_site(scope, id).await? else { return Err(Error::not_found()) };
     // What cannot be read is not written over: a newer version of this program may have set it.
     let mut settings = Settings::read(&row.settings)?;
@@ -46,7 +47,7 @@ pub async fn change(app: &App, scope: &Scope, id: SiteId, change: SiteChange) ->
         let Ok(origin) = parse_origin(origin, Environment::Development) else { continue };
         row.origins.retain(|known| *known != origin);
     }
-    update(app, scope, &row).await?;
+    update_by(app, scope, &row, by).await?;
     app.store.get_site(scope, id).await?.ok_or_else(Error::not_found)
 }
 

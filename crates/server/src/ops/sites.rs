@@ -4,10 +4,12 @@ use crate::app::App;
 use crate::client::Client;
 use crate::ops::origins;
 use crate::ops::site_settings::Settings;
-use chatward_store::{NewSite, SiteRow};
+use crate::ops::trail::{self, Actor};
+use chatward_store::{NewSite, SiteRow, Store};
 use chatward_types::{Environment, Error, EventName, JobId, Kind, Outcome, OwnerId, Result, Scope, Severity, SiteId};
 use chatward_vault::PublishableKey;
 use quick_cache::sync::Cache;
+use serde_json::json;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use url::Url;
@@ -229,7 +231,8 @@ pub async fn add(app: &App, scope: &Scope, url: &str, name: Option<&str>, origin
         created_at: now,
     };
     let id = site.id;
-    app.store.insert_site(scope, &site).await?;
+    let detail = json!({ "what": "site added", "url": site.url, "origins": site.origins });
+    store_for(app, scope, id, &Actor::Operator, &detail)?.insert_site(scope, &site).await?;
     changed(app, id, "site added").await?;
     app.store.get_site(scope, id).await?.ok_or_else(|| Error::internal("a site vanished right after it was added"))
 }
@@ -239,6 +242,14 @@ pub async fn add(app: &App, scope: &Scope, url: &str, name: Option<&str>, origin
 /// # Errors
 /// [`Kind::Invalid`] for origins or settings out of bounds, [`Kind::Conflict`] when somebody else was faster.
 pub async fn update(app: &App, scope: &Scope, row: &SiteRow) -> Result<()> {
+    update_by(app, scope, row, &Actor::Operator).await
+}
+
+/// The same, by somebody else than the operator.
+///
+/// # Errors
+/// As [`update`].
+pub async fn update_by(app: &App, scope: &Scope, row: &SiteRow, by: &Actor) -> Result<()> {
     check_origins(&row.origins)?;
     for origin in &row.origins {
         parse_origin(origin, app.config.environment)?;
@@ -247,7 +258,8 @@ pub async fn update(app: &App, scope: &Scope, row: &SiteRow) -> Result<()> {
         return Err(Error::invalid("name takes 1 to 120 characters."));
     }
     Settings::read(&row.settings)?.check()?;
-    app.store.update_site(scope, row, app.clock.now()).await?;
+    let detail = json!({ "what": "site changed", "name": row.name, "origins": row.origins });
+    store_for(app, scope, row.id, by, &detail)?.update_site(scope, row, app.clock.now()).await?;
     changed(app, row.id, "site changed").await
 }
 
@@ -256,7 +268,9 @@ pub async fn update(app: &App, scope: &Scope, row: &SiteRow) -> Result<()> {
 /// # Errors
 /// [`Kind::NotFound`] when there is none.
 pub async fn remove(app: &App, scope: &Scope, id: SiteId) -> Result<()> {
-    if !app.store.remove_site(scope, id, app.clock.now()).await? {
+    let detail = json!({ "what": "site removed" });
+    let store = store_for(app, scope, id, &Actor::Operator, &detail)?;
+    if !store.remove_site(scope, id, app.clock.now()).await? {
         return Err(Error::not_found());
     }
     changed(app, id, "site removed").await
@@ -269,6 +283,12 @@ pub async fn remove(app: &App, scope: &Scope, id: SiteId) -> Result<()> {
 pub async fn queue_crawl(app: &App, scope: &Scope, id: SiteId) -> Result<JobId> {
     let job = JobId::generate(app.clock.as_ref(), app.entropy.as_ref())?;
     app.store.enqueue_job(job, scope.owner(), "crawl", &id.to_string(), app.clock.now()).await
+}
+
+/// The store for a change of a site, which is recorded or not made.
+fn store_for(app: &App, scope: &Scope, id: SiteId, by: &Actor, detail: &serde_json::Value) -> Result<Store> {
+    let name = EventName::ConfigurationChanged;
+    Ok(trail::audited(app, trail::entry(app, name, by, Some(scope.owner()), &id.to_string(), detail)?))
 }
 
 async fn changed(app: &App, id: SiteId, what: &'static str) -> Result<()> {

@@ -36,6 +36,10 @@ pub struct Metrics {
     places_refused: Counter,
     open_connections: Gauge,
     in_flight: Gauge,
+    blocked_networks: Gauge,
+    lockdown: Gauge,
+    blocked_requests: Counter,
+    audit_waiting: Gauge,
     crawl_pages: Family<Labels<1>, Counter>,
     events: Arc<OnceLock<EventLog>>,
 }
@@ -75,6 +79,10 @@ impl Metrics {
             places_refused: Counter::default(),
             open_connections: Gauge::default(),
             in_flight: Gauge::default(),
+            blocked_networks: Gauge::default(),
+            lockdown: Gauge::default(),
+            blocked_requests: Counter::default(),
+            audit_waiting: Gauge::default(),
             crawl_pages: Family::default(),
             events: Arc::clone(&events),
             registry: Registry::default(),
@@ -96,6 +104,18 @@ impl Metrics {
         );
         registry.register("open_connections", "Open connections", metrics.open_connections.clone());
         registry.register("requests_in_flight", "Requests being answered", metrics.in_flight.clone());
+        registry.register("blocked_networks", "Networks that are blocked", metrics.blocked_networks.clone());
+        registry.register("lockdown", "1 while nobody is served", metrics.lockdown.clone());
+        registry.register(
+            "blocked_requests",
+            "Requests and connections refused by a block or the lockdown",
+            metrics.blocked_requests.clone(),
+        );
+        registry.register(
+            "audit_records_waiting",
+            "Records that wait for an audit trail that can be written",
+            metrics.audit_waiting.clone(),
+        );
         registry.register("crawl_pages", "Pages of crawls by outcome", metrics.crawl_pages.clone());
         registry.register_collector(Box::new(EventCounts(events)));
         Self { registry, ..metrics }
@@ -146,6 +166,14 @@ impl Metrics {
     pub fn set_open(&self, connections: usize, in_flight: u32) {
         self.open_connections.set(i64::try_from(connections).unwrap_or(i64::MAX));
         self.in_flight.set(i64::from(in_flight));
+    }
+
+    /// Sets what is blocked now, before rendering.
+    pub fn set_gate(&self, networks: usize, locked: bool, refused: u64, waiting: usize) {
+        self.blocked_networks.set(i64::try_from(networks).unwrap_or(i64::MAX));
+        self.lockdown.set(i64::from(locked));
+        self.blocked_requests.inner().store(refused, std::sync::atomic::Ordering::Relaxed);
+        self.audit_waiting.set(i64::try_from(waiting).unwrap_or(i64::MAX));
     }
 
     /// Shows this log's counts from now on. The first call counts.

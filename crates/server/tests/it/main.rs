@@ -3,6 +3,7 @@
 mod account_commands;
 mod accounts;
 mod address;
+mod blocks;
 mod bodies;
 mod budgets;
 mod chat;
@@ -33,6 +34,7 @@ mod sessions;
 mod startup;
 mod stops;
 mod tickets;
+mod trail;
 mod unsafe_starts;
 mod untrusted_answers;
 mod wire;

@@ -6,7 +6,7 @@
 use bytes::Bytes;
 use chatward::app::{App, Options};
 use chatward::config::{Config, Overrides};
-use chatward::listen::{self, ListenSettings};
+use chatward::listen::{self, Door, ListenSettings};
 use chatward::ops::sites;
 use chatward::{admin, routes};
 use chatward_knowledge::{IndexBuilder, Language};
@@ -182,7 +182,10 @@ impl Builder {
         };
         for (listener, router) in [(listener, routes::router(&app)), (admin_listener, admin::router(&app))] {
             let connections = Arc::clone(&app.connections);
-            tokio::spawn(listen::serve(listener, router, settings.clone(), connections, app.stopping.clone()));
+            let is_public = listener.local_addr().unwrap() == address;
+            let door = is_public.then(|| Door { gate: Arc::clone(&app.gate), clock: Arc::clone(&app.clock) });
+            let settings = ListenSettings { door, ..settings.clone() };
+            tokio::spawn(listen::serve(listener, router, settings, connections, app.stopping.clone()));
         }
         World { app, address, admin_address, clock, database, site, folder }
     }

@@ -19,6 +19,7 @@ mod records;
 mod resilience;
 mod schema;
 mod tenancy;
+mod trail;
 mod widget;
 mod world;
 

@@ -9,7 +9,7 @@ use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection};
 
 /// Tables without an owner's policy, and why that is right.
-const GLOBAL: [(&str, &str); 12] = [
+const GLOBAL: &[(&str, &str)] = &[
     ("schema_migrations", "which migrations ran; written by the owner role alone"),
     ("settings", "values of the installation; no tenant's"),
     ("signing_keys", "the installation's keys, sealed"),
@@ -22,6 +22,9 @@ const GLOBAL: [(&str, &str); 12] = [
     ("login_attempts", "counted before an owner is known: keyed hashes of addresses, numbers and times"),
     ("user_directory", "asked before an owner is known: keyed hash of an address to owner and user, no address"),
     ("budget_days", "sums by name, the installation's among them"),
+    ("audit_trail", "the installation's own record; one chain over all owners, no content"),
+    ("blocks", "networks that nobody is served from"),
+    ("lockdown", "one switch of the installation"),
 ];
 
 async fn tables(connection: &mut PgConnection) -> Vec<(String, bool, bool, i64)> {

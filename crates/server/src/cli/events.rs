@@ -1,0 +1,233 @@
+//! `chatward events`: the security log and the audit trail, in the order of time, filtered and followed.
+//!
+//! What is printed was partly written by strangers: whatever steers a terminal is made visible instead.
+
+use super::serve::wait_for_stop;
+use super::{Common, Failure, Outcome, print, when};
+use crate::app::{App, Options};
+use crate::events::{self, Follower};
+use chatward_store::TrailRow;
+use chatward_types::{Error, Timestamp};
+use chatward_vault::SecretKey;
+use clap::Args;
+use ipnet::IpNet;
+use serde_json::{Value, json};
+use std::collections::VecDeque;
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// How often a followed log is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// Records of the trail that are read at once.
+const PAGE: u32 = 500;
+/// Characters of a session's id that the log keeps.
+const SESSION: usize = 16;
+
+/// Which events.
+#[derive(Debug, Args)]
+pub(super) struct EventsArguments {
+    /// Go on with what comes, until interrupted
+    #[arg(long)]
+    follow: bool,
+    /// Events whose name holds this
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// Events since then: a span back from now, a date, or a time in UTC
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
+    /// Events of this address or network
+    #[arg(long, value_name = "ADDRESS")]
+    address: Option<String>,
+    /// Events of this issued key, by its public id or the whole key
+    #[arg(long, value_name = "KEY")]
+    key: Option<String>,
+    /// Events of this session
+    #[arg(long, value_name = "SESSION")]
+    session: Option<String>,
+    /// The newest so many
+    #[arg(long, value_name = "NUMBER", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    limit: u32,
+}
+
+#[derive(Debug, Default)]
+struct Filter {
+    name: Option<String>,
+    since: Option<Timestamp>,
+    network: Option<IpNet>,
+    key: Option<String>,
+    session: Option<String>,
+}
+
+pub(super) async fn run(common: &Common, arguments: EventsArguments) -> Outcome {
+    let config = common.load(None)?;
+    let app = App::start(config, Options { write_events: false, ..Options::default() }).await?;
+    let outcome = show(&app, common, &arguments).await;
+    app.store.close().await;
+    outcome
+}
+
+async fn show(app: &App, common: &Common, arguments: &EventsArguments) -> Outcome {
+    let filter = Filter::of(arguments, app.clock.now())?;
+    let limit = usize::try_from(arguments.limit).unwrap_or(1);
+    let mut follower = app.config.logging.security_file.as_deref().map(Follower::new);
+    let mut found = VecDeque::new();
+    let keep = |found: &mut VecDeque<Value>, event: Value| {
+        if filter.takes(&event) {
+            if found.len() >= limit {
+                found.pop_front();
+            }
+            found.push_back(event);
+        }
+    };
+    if let Some(path) = &app.config.logging.security_file {
+        for file in events::files(path).map_err(Error::from)? {
+            if file != *path {
+                let mut rotated = Follower::new(&file);
+                while let Some(line) = rotated.next_line().map_err(Error::from)? {
+                    keep(&mut found, read(&line));
+                }
+            }
+        }
+    }
+    if let Some(follower) = &mut follower {
+        while let Some(line) = follower.next_line().map_err(Error::from)? {
+            keep(&mut found, read(&line));
+        }
+    }
+    let mut recorded = VecDeque::new();
+    let mut after = i64::MIN;
+    for record in new_records(app, &mut after, filter.since.unwrap_or(Timestamp::MIN)).await? {
+        keep(&mut recorded, view(&record));
+    }
+    let mut all: Vec<Value> = found.into_iter().chain(recorded).collect();
+    all.sort_by(|one, other| one["time"].as_str().cmp(&other["time"].as_str()));
+    for event in all.iter().skip(all.len().saturating_sub(limit)) {
+        tell(common, event);
+    }
+    if !arguments.follow {
+        return Ok(());
+    }
+    let mut stop = std::pin::pin!(wait_for_stop());
+    loop {
+        tokio::select! {
+            stopped = &mut stop => return stopped,
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+        }
+        if let Some(follower) = &mut follower {
+            while let Some(line) = follower.next_line().map_err(Error::from)? {
+                let event = read(&line);
+                if filter.takes(&event) {
+                    tell(common, &event);
+                }
+            }
+        }
+        for record in new_records(app, &mut after, Timestamp::MIN).await? {
+            let event = view(&record);
+            if filter.takes(&event) {
+                tell(common, &event);
+            }
+        }
+    }
+}
+
+/// The records after this number, page by page; the number moves on.
+async fn new_records(app: &App, after: &mut i64, since: Timestamp) -> Result<Vec<TrailRow>, Failure> {
+    let mut records = VecDeque::new();
+    loop {
+        let page = app.store.trail_after(*after, since, PAGE).await?;
+        let ended = page.len() < PAGE as usize;
+        for record in page {
+            *after = record.seq;
+            if records.len() >= 100_000 {
+                records.pop_front();
+            }
+            records.push_back(record);
+        }
+        if ended {
+            return Ok(records.into());
+        }
+    }
+}
+
+/// A line of the log; one that is no JSON is shown as it is.
+fn read(line: &str) -> Value {
+    serde_json::from_str::<Value>(line)
+        .ok()
+        .filter(Value::is_object)
+        .unwrap_or_else(|| json!({ "event": "UNREADABLE", "detail": line }))
+}
+
+fn view(record: &TrailRow) -> Value {
+    json!({
+        "category": "AUDIT",
+        "time": events::time_text(record.at),
+        "event": record.name,
+        "record": record.seq,
+        "actor": record.actor,
+        "subject": record.subject,
+        "owner": record.owner,
+        "detail": record.detail,
+    })
+}
+
+fn tell(common: &Common, event: &Value) {
+    // JSON leaves some characters alone that a terminal obeys; they can stand only inside of texts.
+    if common.json {
+        return print::line(&events::neutral(&event.to_string()));
+    }
+    let text = |name: &str| match &event[name] {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    };
+    let mut line = format!("{}  {}", text("time").unwrap_or_default(), text("event").unwrap_or_default());
+    for name in ["record", "severity", "outcome", "actor", "subject", "address", "path", "site", "session", "count"] {
+        if let Some(value) = text(name) {
+            line.push_str(&format!("  {name}={value}"));
+        }
+    }
+    if let Some(detail) = text("detail") {
+        line.push_str(&format!("  {detail}"));
+    }
+    print::line(&events::neutral(&line));
+}
+
+impl Filter {
+    fn of(arguments: &EventsArguments, now: Timestamp) -> Result<Self, Failure> {
+        let network = match &arguments.address {
+            Some(text) => Some(crate::limits::parse_network(text).ok_or_else(|| {
+                Failure::Usage("--address takes an address or a network, such as 192.0.2.7 or 192.0.2.0/24".to_owned())
+            })?),
+            None => None,
+        };
+        Ok(Self {
+            name: arguments.name.as_ref().map(|name| name.to_ascii_uppercase()),
+            since: arguments.since.as_deref().map(|text| when::time(text, now)).transpose()?,
+            network,
+            key: arguments
+                .key
+                .as_ref()
+                .map(|text| SecretKey::parse(text).map_or_else(|| text.clone(), |key| key.id().to_owned())),
+            session: arguments.session.as_ref().map(|text| text.chars().take(SESSION).collect()),
+        })
+    }
+
+    fn takes(&self, event: &Value) -> bool {
+        let text = |name: &str| event[name].as_str().unwrap_or_default();
+        let holds = |part: &str| ["detail", "subject", "actor"].into_iter().any(|name| text(name).contains(part));
+        let inside = |network: &IpNet| {
+            ["address", "subject"].into_iter().any(|name| {
+                let address = text(name).parse::<IpAddr>().map(|address| address.to_canonical());
+                address.is_ok_and(|address| network.contains(&address))
+                    || text(name)
+                        .parse::<IpNet>()
+                        .is_ok_and(|other| network.contains(&other) || other.contains(network))
+            })
+        };
+        self.name.as_ref().is_none_or(|name| text("event").contains(name.as_str()))
+            && self.since.is_none_or(|since| events::parse_time(text("time")).is_some_and(|at| at >= since))
+            && self.network.as_ref().is_none_or(inside)
+            && self.key.as_ref().is_none_or(|key| holds(key))
+            && self.session.as_ref().is_none_or(|session| text("session") == session)
+    }
+}

@@ -1,0 +1,183 @@
+//! Blocks of addresses: made by hand or after abuse, the same on every node within a second.
+//!
+//! Owns: which network a block is of, how long an automatic one lasts (each twice as long as the one before, up to a
+//! day), and that a block acts even where it cannot be recorded. Loopback is never blocked automatically; trusted
+//! proxies and the allowed networks never are. Refusals are counted in bounded memory.
+
+use crate::app::App;
+use crate::config::Blocks;
+use crate::limits::{Rule, WindowLimiter, network_of, parse_network};
+use crate::ops::trail::{self, Actor};
+use chatward_store::{BlockRow, Store};
+use chatward_types::{DAY, Error, EventName, Outcome, Result, Severity, Timestamp};
+use ipnet::IpNet;
+use serde_json::json;
+use std::net::IpAddr;
+use std::sync::{Mutex, PoisonError};
+
+/// The longest automatic block.
+const LONGEST: Timestamp = DAY;
+/// How long an ended block is remembered, so that the next one lasts longer.
+pub const REMEMBERED: Timestamp = 2 * DAY;
+/// Addresses that wait for their block; the next refusal of one that found no place names it again.
+const WAITING: usize = 256;
+/// Addresses whose refusals are counted one by one.
+const TRACKED: usize = 16_384;
+
+/// Who is refused how often.
+#[derive(Debug)]
+pub struct Abuse {
+    limiter: WindowLimiter,
+    rules: [Rule; 1],
+    automatic: bool,
+    waiting: Mutex<Vec<IpAddr>>,
+}
+
+impl Abuse {
+    /// Counts as the settings say.
+    pub fn new(settings: &Blocks) -> Self {
+        // The window allows all but the refusal that is one too many.
+        let limit = settings.refusals.saturating_sub(1);
+        Self {
+            limiter: WindowLimiter::new(TRACKED),
+            rules: [Rule { limit, window_seconds: settings.window_seconds }],
+            automatic: settings.automatic,
+            waiting: Mutex::default(),
+        }
+    }
+
+    /// Forgets windows that are over.
+    pub fn sweep(&self, now: Timestamp) {
+        self.limiter.sweep(now);
+    }
+}
+
+/// Counts a refusal of this address; one too many makes its network wait for a block.
+pub fn note(app: &App, address: IpAddr) {
+    let abuse = &app.abuse;
+    if !abuse.automatic || address.is_loopback() || app.gate.spares(address) {
+        return;
+    }
+    if abuse.limiter.check(0, address, &abuse.rules, 1.0, app.clock.now()).allowed {
+        return;
+    }
+    let network = network_of(address);
+    let mut waiting = abuse.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+    if waiting.len() < WAITING && !waiting.contains(&network) {
+        waiting.push(network);
+    }
+}
+
+/// Blocks who waits for it; returns how many.
+///
+/// # Errors
+/// When the store fails; whoever was not reached is named again by the next refusal.
+pub async fn impose(app: &App) -> Result<usize> {
+    let waiting = std::mem::take(&mut *app.abuse.waiting.lock().unwrap_or_else(PoisonError::into_inner));
+    let count = waiting.len();
+    for address in waiting {
+        let network = match address {
+            IpAddr::V4(_) => IpNet::from(address),
+            IpAddr::V6(_) => IpNet::new(address, 64).map_err(Error::internal)?,
+        };
+        let now = app.clock.now();
+        let known = app.store.get_block(&network.to_string()).await?;
+        if known.as_ref().is_some_and(|known| known.until.is_none_or(|until| until > now)) {
+            continue;
+        }
+        let strikes = known.map_or(0, |known| known.strikes);
+        let first = i64::try_from(app.config.blocks.first.as_micros()).unwrap_or(LONGEST);
+        let length = first.saturating_mul(1 << strikes.min(30)).min(LONGEST);
+        let reason = "refused over and over".to_owned();
+        put(app, network, Some(now + length), reason, strikes + 1, &Actor::Server).await?;
+    }
+    Ok(count)
+}
+
+/// Blocks an address or a network, for a time or until it is lifted.
+///
+/// # Errors
+/// [`chatward_types::Kind::Invalid`] for what is no network, is never blocked, or a reason that is too long.
+pub async fn block(app: &App, text: &str, length: Option<Timestamp>, reason: &str, by: &Actor) -> Result<BlockRow> {
+    let network = read(text)?;
+    if app.gate.spares_all(&network) {
+        return Err(Error::invalid(
+            "This network is a trusted proxy or one of `blocks.allowed`, which are never blocked. To stop everybody, use \
+             chatward lockdown on.",
+        ));
+    }
+    check_reason(reason)?;
+    let strikes = app.store.get_block(&network.to_string()).await?.map_or(0, |known| known.strikes);
+    let until = length.map(|length| app.clock.now().saturating_add(length));
+    put(app, network, until, reason.to_owned(), strikes, by).await
+}
+
+/// Lifts the block of exactly this network. `false` when there is none.
+///
+/// # Errors
+/// [`chatward_types::Kind::Invalid`] for what is no network; else when the store fails.
+pub async fn unblock(app: &App, text: &str, by: &Actor) -> Result<bool> {
+    let network = read(text)?.to_string();
+    let detail = json!({ "what": "block lifted" });
+    let entry = trail::entry(app, EventName::BlockChanged, by, None, &network, &detail)?;
+    // Not one of the acts that end an incident: it waits for a trail that can be written.
+    if !trail::audited(app, entry).remove_block(&network, app.clock.now()).await? {
+        return Ok(false);
+    }
+    tell(app, Severity::Info, format!("the block of {network} was lifted by {}", by.text()));
+    refresh(app).await?;
+    Ok(true)
+}
+
+/// Reads blocks and lockdown anew: at start, and when another node or the command line has changed them. Connections
+/// and streams that are not served any more end at once.
+///
+/// # Errors
+/// When the store fails; what was known stays.
+pub async fn refresh(app: &App) -> Result<()> {
+    let rows = app.store.list_blocks(app.clock.now()).await?;
+    let locked = app.store.get_lockdown().await?.is_some();
+    app.gate.replace(rows.iter().filter_map(|row| Some((parse_network(&row.network)?, row.until))));
+    app.gate.lock(locked);
+    Ok(())
+}
+
+/// A reason is a line for operators.
+pub(super) fn check_reason(reason: &str) -> Result<()> {
+    if reason.chars().count() > 200 || reason.chars().any(char::is_control) {
+        return Err(Error::invalid("A reason takes at most 200 characters on one line."));
+    }
+    Ok(())
+}
+
+fn read(text: &str) -> Result<IpNet> {
+    parse_network(text).ok_or_else(|| {
+        Error::invalid("Name an address or a network, such as 192.0.2.7, 192.0.2.0/24 or 2001:db8::/64.")
+    })
+}
+
+async fn put(
+    app: &App,
+    network: IpNet,
+    until: Option<Timestamp>,
+    reason: String,
+    strikes: u32,
+    by: &Actor,
+) -> Result<BlockRow> {
+    let created_at = app.clock.now();
+    let row = BlockRow { network: network.to_string(), until, reason, created_by: by.text(), created_at, strikes };
+    let detail = json!({ "what": "block made", "until": until, "reason": row.reason, "strikes": strikes });
+    let entry = trail::entry(app, EventName::BlockChanged, by, None, &row.network, &detail)?;
+    let act = |store: Store| {
+        let row = &row;
+        async move { store.put_block(row).await.map(|()| true) }
+    };
+    trail::always(app, entry, act).await?;
+    tell(app, Severity::Warning, format!("{} was blocked by {}", row.network, row.created_by));
+    refresh(app).await?;
+    Ok(row)
+}
+
+fn tell(app: &App, severity: Severity, what: String) {
+    app.event(EventName::BlockChanged, severity, Outcome::Success).detail(what).emit();
+}
