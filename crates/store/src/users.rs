@@ -38,6 +38,10 @@ const SET_ROLE: Statement =
 const SET_PASSWORD: Statement =
     Statement::both("UPDATE users SET password = $3, updated_at = $4 WHERE owner_id = $1 AND id = $2");
 
+const UPGRADE_PASSWORD: Statement = Statement::both(
+    "UPDATE users SET password = $4, updated_at = $5 WHERE owner_id = $1 AND id = $2 AND password = $3",
+);
+
 /// Whether a user may log in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UserState {
@@ -225,6 +229,24 @@ impl Store {
         value!(String, tx, LOCK_USERS)?;
         let touched = execute!(tx, SET_PASSWORD, scope.owner(), id, password, now)?;
         logins::end_all(&mut tx, scope, id, now).await?;
+        tx.commit().await?;
+        Ok(touched == 1)
+    }
+
+    /// Puts another proof of the same password in the place of one; logins stay. `false` when it is not that one any more.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn upgrade_user_password(
+        &self,
+        scope: &Scope,
+        id: UserId,
+        from: &str,
+        to: &str,
+        now: Timestamp,
+    ) -> Result<bool> {
+        let mut tx = self.write(scope).await?;
+        let touched = execute!(tx, UPGRADE_PASSWORD, scope.owner(), id, from, to, now)?;
         tx.commit().await?;
         Ok(touched == 1)
     }

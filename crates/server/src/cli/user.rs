@@ -57,6 +57,9 @@ pub(super) struct AddArguments {
     /// Read the password from the first line of standard input
     #[arg(long)]
     password_stdin: bool,
+    /// Read what proves the password elsewhere, a bcrypt or argon2id hash, from the first line of standard input
+    #[arg(long, conflicts_with = "password_stdin")]
+    password_hash_stdin: bool,
 }
 
 #[derive(Debug, Args)]
@@ -87,6 +90,12 @@ pub(super) async fn run(common: &Common, command: UserCommand) -> Outcome {
 async fn act(app: &App, common: &Common, command: UserCommand) -> Outcome {
     let scope = Scope::of(app.owner);
     match command {
+        UserCommand::Add(arguments) if arguments.password_hash_stdin => {
+            let proof = read_line()?;
+            let row =
+                users::import(app, &scope, &arguments.email, &arguments.name, arguments.role, proof.expose()).await?;
+            tell(common, view(&row), &format!("Added {} as {}.", row.email, row.role.as_str()), None);
+        }
         UserCommand::Add(arguments) => {
             let (password, shown) = password(app, arguments.password_stdin)?;
             let new = NewUser { email: arguments.email, name: arguments.name, role: arguments.role, password };
@@ -150,9 +159,13 @@ fn password(app: &App, from_input: bool) -> Result<(Secret<String>, Option<Secre
         let made = Secret::new(chatward_vault::base62_encode(random));
         return Ok((made.clone(), Some(made)));
     }
+    Ok((read_line()?, None))
+}
+
+fn read_line() -> Result<Secret<String>, Failure> {
     let mut line = String::new();
     std::io::stdin().lock().take(1024).read_line(&mut line).map_err(Error::from)?;
-    Ok((Secret::new(line.trim_end_matches(['\r', '\n']).to_owned()), None))
+    Ok(Secret::new(line.trim_end_matches(['\r', '\n']).to_owned()))
 }
 
 fn tell(common: &Common, mut view: Value, said: &str, made: Option<&Secret<String>>) {

@@ -85,12 +85,24 @@ pub async fn log_in(app: &App, email: &str, password: &Secret<String>, client: &
         None => None,
     };
     let proof = known.as_ref().map(|(_, row)| row.password.as_str());
-    let right = passwords::verify(app, password, proof).await?;
-    let Some((scope, user)) = known.filter(|(_, user)| right && user.state == UserState::Active) else {
+    let verdict = passwords::verify(app, password, proof).await?;
+    let Some((scope, user)) = known.filter(|(_, user)| verdict.right && user.state == UserState::Active) else {
         return Err(fail(app, client));
     };
     backoff::succeed(app, &lookup, client).await?;
+    let user = if verdict.outdated { upgrade(app, &scope, user, password).await? } else { user };
     begin(app, &scope, &user, client).await
+}
+
+/// Proves the password in our own form from now on. If too many are hashed at the moment, another login does it.
+async fn upgrade(app: &App, scope: &Scope, user: UserRow, password: &Secret<String>) -> Result<UserRow> {
+    let made = match passwords::hash(app, password).await {
+        Ok(made) => made,
+        Err(error) if error.kind() == Kind::Unavailable => return Ok(user),
+        Err(error) => return Err(error),
+    };
+    let done = app.store.upgrade_user_password(scope, user.id, &user.password, &made, app.clock.now()).await?;
+    Ok(if done { UserRow { password: made, ..user } } else { user })
 }
 
 /// Begins a login for a user who has proved who they are.

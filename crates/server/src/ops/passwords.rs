@@ -3,7 +3,7 @@
 //! argon2id with 19 MiB, two passes and one lane, as OWASP recommends at least
 //! (<https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html>). Each evaluation takes a core for a
 //! moment, so they run in a bounded pool, and whoever finds it full is told to come back. What proves a password is stored
-//! in the usual text form and says what it was made with. Never logs or keeps a password.
+//! in the usual text form and says what it was made with; bcrypt from elsewhere is checked too. Never logs or keeps a password.
 
 use crate::app::App;
 use argon2::{Algorithm, Argon2, Params, Version};
@@ -101,20 +101,41 @@ pub async fn hash(app: &App, password: &Secret<String>) -> Result<String> {
         .await
 }
 
+/// What a password came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Verdict {
+    /// Whether it is the one that is proven.
+    pub right: bool,
+    /// Whether what proves it was made elsewhere, and should be made anew.
+    pub outdated: bool,
+}
+
 /// Whether a password is the one that is proven. Without an account there is nothing to prove, and it takes as long.
 ///
 /// # Errors
 /// [`Kind::Unavailable`] when the pool is full; [`Kind::Internal`] for a proof of another form.
-pub async fn verify(app: &App, password: &Secret<String>, proof: Option<&str>) -> Result<bool> {
+pub async fn verify(app: &App, password: &Secret<String>, proof: Option<&str>) -> Result<Verdict> {
     let known = proof.is_some();
-    let (params, salt, expected) = read(proof.unwrap_or(NOBODYS))
+    let proof = read(proof.unwrap_or(NOBODYS))
         .ok_or_else(|| Error::internal("what proves a password is of a form that this version does not know"))?;
+    let outdated = matches!(proof, Proof::Bcrypt(_));
     let text = normal(password);
     let same = app
         .passwords
-        .run(move || Ok(chatward_vault::equal_constant_time(&evaluate(&text, &salt, params)?, &expected)))
+        .run(move || match proof {
+            Proof::Argon2 { params, salt, hash } => {
+                Ok(chatward_vault::equal_constant_time(&evaluate(&text, &salt, params)?, &hash))
+            }
+            Proof::Bcrypt(proof) => bcrypt::verify(text.expose(), &proof)
+                .map_err(|error| Error::internal(format!("a password cannot be compared: {error}"))),
+        })
         .await?;
-    Ok(same && known)
+    Ok(Verdict { right: same && known, outdated })
+}
+
+/// Whether a text proves a password in a form that [`verify`] knows: argon2id, or bcrypt from elsewhere.
+pub fn is_proof(text: &str) -> bool {
+    read(text).is_some()
 }
 
 /// Refuses a password that is too short or long, very common, or made of the user's own names.
@@ -161,8 +182,21 @@ fn failed(error: &argon2::Error) -> Error {
     Error::internal(format!("a password cannot be hashed: {error}"))
 }
 
+enum Proof {
+    Argon2 { params: Params, salt: Vec<u8>, hash: Vec<u8> },
+    Bcrypt(String),
+}
+
 /// The parts of a stored proof.
-fn read(proof: &str) -> Option<(Params, Vec<u8>, Vec<u8>)> {
+fn read(proof: &str) -> Option<Proof> {
+    if let Some(rest) = ["$2a$", "$2b$", "$2y$"].iter().find_map(|form| proof.strip_prefix(form)) {
+        let (cost, body) = rest.split_once('$')?;
+        // Each step of the cost doubles the time; beyond 14 a login would take seconds of a core.
+        let fine = cost.parse().is_ok_and(|cost: u32| (4..=14).contains(&cost))
+            && body.len() == 53
+            && body.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'/'));
+        return fine.then(|| Proof::Bcrypt(proof.to_owned()));
+    }
     let mut parts = proof.strip_prefix("$argon2id$v=19$")?.split('$');
     let (costs, salt, hash) = (parts.next()?, parts.next()?, parts.next()?);
     let mut numbers =
@@ -170,7 +204,10 @@ fn read(proof: &str) -> Option<(Params, Vec<u8>, Vec<u8>)> {
     let (memory, passes, lanes) = (numbers.next()??, numbers.next()??, numbers.next()??);
     let hash = STANDARD_NO_PAD.decode(hash).ok().filter(|hash| hash.len() == HASH)?;
     let params = Params::new(memory, passes, lanes, Some(HASH)).ok()?;
-    (parts.next().is_none()).then_some((params, STANDARD_NO_PAD.decode(salt).ok()?, hash))
+    let salt = STANDARD_NO_PAD.decode(salt).ok().filter(|salt| salt.len() >= 8)?;
+    // What was not made here must not cost more than a login may.
+    let affordable = (MEMORY_KIB..=4 * MEMORY_KIB).contains(&memory) && (PASSES..=8).contains(&passes) && lanes <= 4;
+    (parts.next().is_none() && affordable).then_some(Proof::Argon2 { params, salt, hash })
 }
 
 fn words(text: &str) -> impl Iterator<Item = String> {
@@ -200,7 +237,10 @@ fn is_common(password: &str, common: &HashSet<&'static str>) -> bool {
         return true;
     }
     let known = |text: &str| common.contains(once(text));
-    let forms = [lower.clone(), undressed(&lower, 'i'), undressed(&lower, 'l')];
+    let bare = lower.trim_matches(|c: char| !c.is_alphabetic());
+    let dressed = lower.trim_matches(|c: char| !c.is_alphabetic() && !matches!(c, '@' | '$' | '0'));
+    let mut forms = vec![lower.clone()];
+    forms.extend([bare, dressed].iter().flat_map(|text| [undressed(text, 'i'), undressed(text, 'l')]));
     forms.iter().map(|form| form.trim_matches(|c: char| !c.is_alphabetic())).any(|form| {
         let form: String = form.chars().filter(|c| c.is_alphanumeric()).collect();
         known(&form) || (3..form.len()).any(|at| form.is_char_boundary(at) && known(&form[..at]) && known(&form[at..]))
@@ -209,8 +249,7 @@ fn is_common(password: &str, common: &HashSet<&'static str>) -> bool {
 
 /// The digits and signs that stand for letters, undone. A one stands for either of two.
 fn undressed(text: &str, one: char) -> String {
-    let ends = text.trim_matches(|c: char| !c.is_alphabetic() && !matches!(c, '@' | '$' | '0'));
-    let undone = ends.chars().map(|c| match c {
+    let undone = text.chars().map(|c| match c {
         '0' => 'o',
         '1' | '!' => one,
         '3' => 'e',

@@ -42,19 +42,28 @@ pub fn normal_email(text: &str) -> Result<String> {
 /// [`Kind::Invalid`] with what to do; [`Kind::Unavailable`] when too many passwords are hashed already.
 pub async fn prepare(app: &App, new: &NewUser) -> Result<UserRow> {
     let email = normal_email(&new.email)?;
-    let name = new.name.trim();
+    let name = normal_name(&new.name)?;
+    passwords::check(app, &new.password, &[&email, name])?;
+    let proof = passwords::hash(app, &new.password).await?;
+    row(app, email, name, new.role, proof)
+}
+
+fn normal_name(text: &str) -> Result<&str> {
+    let name = text.trim();
     if name.is_empty() || name.chars().count() > 200 || name.chars().any(char::is_control) {
         return Err(Error::invalid("Field `full_name` takes 1 to 200 characters on one line."));
     }
-    passwords::check(app, &new.password, &[&email, name])?;
-    let password = passwords::hash(app, &new.password).await?;
+    Ok(name)
+}
+
+fn row(app: &App, email: String, name: &str, role: Role, proof: String) -> Result<UserRow> {
     let now = app.clock.now();
     Ok(UserRow {
         id: UserId::generate(app.clock.as_ref(), app.entropy.as_ref())?,
         email,
         name: name.to_owned(),
-        role: new.role,
-        password,
+        role,
+        password: proof,
         state: UserState::Active,
         created_at: now,
         updated_at: now,
@@ -67,13 +76,33 @@ pub async fn prepare(app: &App, new: &NewUser) -> Result<UserRow> {
 /// As [`prepare`]; [`Kind::Conflict`] when the address has an account.
 pub async fn add(app: &App, scope: &Scope, new: &NewUser) -> Result<UserRow> {
     let row = prepare(app, new).await?;
-    let added = app.store.insert_user(scope, &row, &app.account_keys.lookup(&row.email)).await;
+    insert(app, scope, &row).await?;
+    Ok(row)
+}
+
+/// Adds a user from elsewhere, whose password nobody here knows; the next login upgrades what proves it.
+///
+/// # Errors
+/// [`Kind::Invalid`] for a proof of another form than argon2id or bcrypt; [`Kind::Conflict`] as [`add`].
+pub async fn import(app: &App, scope: &Scope, email: &str, name: &str, role: Role, proof: &str) -> Result<UserRow> {
+    if !passwords::is_proof(proof) {
+        return Err(Error::invalid(
+            "The hash takes the form of bcrypt ($2b$, cost 4 to 14) or argon2id (at least 19 MiB and two passes).",
+        ));
+    }
+    let row = row(app, normal_email(email)?, normal_name(name)?, role, proof.to_owned())?;
+    insert(app, scope, &row).await?;
+    Ok(row)
+}
+
+async fn insert(app: &App, scope: &Scope, row: &UserRow) -> Result<()> {
+    let added = app.store.insert_user(scope, row, &app.account_keys.lookup(&row.email)).await;
     added.map_err(|error| match error.kind() {
         Kind::Conflict => Error::new(Kind::Conflict, "conflict", "This address has an account already."),
         _ => error,
     })?;
     tell(app, format!("user {} was added as {}", row.id, row.role.as_str()));
-    Ok(row)
+    Ok(())
 }
 
 /// The user of an owner that an address or an id names.

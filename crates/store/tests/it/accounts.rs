@@ -128,6 +128,17 @@ on_both! {
         assert_eq!(store.get_login(scope, world.id(LoginId::generate)).await.expect("a read"), None);
     }
 
+    async fn a_proof_of_a_password_is_replaced_only_by_whoever_saw_it(world) {
+        let (store, scope) = (world.store(), &world.alice.scope);
+        let user = add(world, &world.alice, "ann", Role::Owner).await;
+        let upgrade = async |from: &str, to: &str| {
+            store.upgrade_user_password(scope, user.id, from, to, world.now()).await.expect("no error")
+        };
+        assert!(upgrade("a hash", "better").await);
+        assert!(!upgrade("a hash", "late").await, "somebody set another meanwhile");
+        assert_eq!(store.get_user(scope, user.id).await.expect("a read").map(|user| user.password).as_deref(), Some("better"));
+    }
+
     async fn an_invitation_is_used_once_and_runs_out(world) {
         let (store, scope) = (world.store(), &world.alice.scope);
         let admin = add(world, &world.alice, "admin", Role::Owner).await;
