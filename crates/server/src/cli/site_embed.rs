@@ -6,6 +6,7 @@
 use super::{Common, Failure, Outcome, print, site};
 use crate::app::App;
 use crate::ops::page_check::{self, Level};
+use crate::ops::site_settings::Settings;
 use crate::ui::loader_pin;
 use clap::{Args, ValueEnum};
 use serde_json::json;
@@ -63,7 +64,8 @@ impl Platform {
 pub(super) async fn embed(app: &App, common: &Common, arguments: &EmbedArguments) -> Outcome {
     let row = site::find(app, &arguments.site).await?;
     let own = app.origins.own();
-    let snippet = snippet(own, &row.publishable_key, arguments.platform, arguments.pinned);
+    let looks = looks(&Settings::read_known(&row.settings).unwrap_or_default());
+    let snippet = snippet(own, &row.publishable_key, &looks, arguments.platform, arguments.pinned);
     let directives = ["script-src", "frame-src", "connect-src"].map(|name| format!("{name} {own}"));
     if common.json {
         print::json(&json!({
@@ -92,7 +94,21 @@ pub(super) async fn embed(app: &App, common: &Common, arguments: &EmbedArguments
     Ok(())
 }
 
-fn snippet(own: &str, key: &str, platform: Platform, pinned: bool) -> String {
+/// What the launcher shows before it is opened for the first time, when it has not yet asked us for anything.
+fn looks(settings: &Settings) -> Vec<(&'static str, String)> {
+    // Checked when they were set; what an attribute could not hold is left out all the same.
+    let color = settings.color.clone().filter(|color| {
+        color.strip_prefix('#').is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    });
+    let position = settings.position.and_then(|position| serde_json::to_value(position).ok());
+    let position = position.as_ref().and_then(|value| value.as_str()).map(str::to_owned);
+    [("data-primary-color", color), ("data-position", position)]
+        .into_iter()
+        .filter_map(|(name, value)| value.map(|value| (name, value)))
+        .collect()
+}
+
+fn snippet(own: &str, key: &str, looks: &[(&str, String)], platform: Platform, pinned: bool) -> String {
     let (digest, integrity) = loader_pin();
     let src = if pinned { format!("{own}/widget/{digest}/widget.js") } else { format!("{own}/widget.js") };
     if platform == Platform::Gtm {
@@ -101,13 +117,16 @@ fn snippet(own: &str, key: &str, platform: Platform, pinned: bool) -> String {
         } else {
             String::new()
         };
+        let set = looks.iter().map(|(name, value)| format!("  s.setAttribute(\"{name}\", \"{value}\");\n"));
+        let set: String = set.collect();
         return format!(
             "<script>\n(function () {{\n  var s = document.createElement(\"script\");\n  s.src = \"{src}\";\n{pin}  \
-             s.async = true;\n  s.setAttribute(\"data-site-id\", \"{key}\");\n  document.body.appendChild(s);\n}})();\n</script>"
+             s.async = true;\n  s.setAttribute(\"data-site-id\", \"{key}\");\n{set}  document.body.appendChild(s);\n}})();\n</script>"
         );
     }
     let pin = if pinned { format!(" integrity=\"{integrity}\" crossorigin=\"anonymous\"") } else { String::new() };
-    format!("<script src=\"{src}\" data-site-id=\"{key}\"{pin} async></script>")
+    let set: String = looks.iter().map(|(name, value)| format!(" {name}=\"{value}\"")).collect();
+    format!("<script src=\"{src}\" data-site-id=\"{key}\"{set}{pin} async></script>")
 }
 
 pub(super) async fn check(app: &App, common: &Common, arguments: &CheckArguments) -> Outcome {
@@ -136,13 +155,19 @@ mod tests {
 
     #[test]
     fn a_snippet_is_one_line_but_for_tag_managers() {
-        let plain = snippet("https://chat.example", "KEY", Platform::Html, false);
+        let plain = snippet("https://chat.example", "KEY", &[], Platform::Html, false);
         assert_eq!(plain, "<script src=\"https://chat.example/widget.js\" data-site-id=\"KEY\" async></script>");
-        let pinned = snippet("https://chat.example", "KEY", Platform::Shopify, true);
+        let pinned = snippet("https://chat.example", "KEY", &[], Platform::Shopify, true);
         assert!(
             pinned.contains("/widget/") && pinned.contains(" integrity=\"sha256-") && pinned.contains("crossorigin")
         );
-        let gtm = snippet("https://chat.example", "KEY", Platform::Gtm, true);
+        let read = |text: &str| looks(&Settings::read_known(text).expect("settings"));
+        let set = read(r##"{"color":"#aa3300","position":"top-left"}"##);
+        let coloured = snippet("https://chat.example", "KEY", &set, Platform::Html, false);
+        assert!(coloured.contains(" data-primary-color=\"#aa3300\" data-position=\"top-left\" async"), "{coloured}");
+        assert!(read(r##"{"color":"#\"><script>"}"##).is_empty());
+        let gtm = snippet("https://chat.example", "KEY", &set, Platform::Gtm, true);
+        assert!(gtm.contains("s.setAttribute(\"data-position\", \"top-left\");"), "{gtm}");
         assert!(gtm.contains("setAttribute(\"data-site-id\", \"KEY\")") && gtm.contains("s.integrity"), "{gtm}");
         for platform in Platform::value_variants() {
             assert!(platform.place().len() > 30);
