@@ -3,7 +3,7 @@
 //! A head that was kept where the database's attacker cannot write proves later that nothing was cut off or put back.
 //! Owns: the form of a head, its signature and the file. It is signed with the trail's own HMAC key: the chain can be
 //! walked only with that key, so a public-key signature would prove nothing to those who cannot check it anyway.
-//! Never writes a head twice, and never reads more of a file than [`MOST`] heads.
+//! Never writes a head twice, and never reads more of a file than a bounded number of heads.
 
 use crate::app::App;
 use crate::ops::trail::Trail;
