@@ -2,7 +2,7 @@
 // Owns: when a ticket is asked for, what waits until the frame is ready, the resume id.
 // Never: holds an answer, a question that a visitor typed, or the visitor's token: those never leave
 // the frame. What passes here (a ticket, a resume id) any script of the page could have by itself, and
-// is worth nothing without our own origin, so a hostile page gains nothing by reading or changing it.
+// a browser lets no page use it in the frame's place. Carried off, a resume is bound to the address it was given to.
 // Nothing is asked for and nothing is stored before the first opening.
 
 import { createStage } from "./stage.js";
