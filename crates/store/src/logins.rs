@@ -39,6 +39,9 @@ const END_LOGIN: Statement =
     Statement::both("UPDATE logins SET ended_at = $3 WHERE owner_id = $1 AND id = $2 AND ended_at IS NULL");
 const END_LOGINS: Statement =
     Statement::both("UPDATE logins SET ended_at = $3 WHERE owner_id = $1 AND user_id = $2 AND ended_at IS NULL");
+const END_OTHER_LOGINS: Statement = Statement::both(
+    "UPDATE logins SET ended_at = $4 WHERE owner_id = $1 AND user_id = $2 AND id <> $3 AND ended_at IS NULL",
+);
 
 /// A login.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -160,14 +163,22 @@ impl Store {
     /// When the database does not answer.
     pub async fn end_login(&self, scope: &Scope, id: LoginId, now: Timestamp) -> Result<bool> {
         let mut tx = self.write(scope).await?;
-        let ended = execute!(tx, END_LOGIN, scope.owner(), id, now)?;
+        if execute!(tx, END_LOGIN, scope.owner(), id, now)? == 0 {
+            return Ok(false);
+        }
         tx.commit().await?;
-        Ok(ended == 1)
+        Ok(true)
     }
 }
 
 /// Ends every login of a user, in the transaction that is the reason.
 pub(crate) async fn end_all(tx: &mut Tx, scope: &Scope, user: UserId, now: Timestamp) -> Result<()> {
     execute!(tx, END_LOGINS, scope.owner(), user, now)?;
+    Ok(())
+}
+
+/// Ends every login of a user but one, in the transaction that is the reason.
+pub(crate) async fn end_others(tx: &mut Tx, scope: &Scope, user: UserId, kept: LoginId, now: Timestamp) -> Result<()> {
+    execute!(tx, END_OTHER_LOGINS, scope.owner(), user, kept, now)?;
     Ok(())
 }

@@ -63,6 +63,14 @@ const MIGRATIONS: &[Migration] = &[
             include_str!("../migrations/postgres/0004_trail.sql"),
         ),
     },
+    Migration {
+        version: 5,
+        name: "0005_users",
+        text: Statement::pair(
+            include_str!("../migrations/sqlite/0005_users.sql"),
+            include_str!("../migrations/postgres/0005_users.sql"),
+        ),
+    },
 ];
 
 const CREATE_TABLE: Statement = Statement::both(

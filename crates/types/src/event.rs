@@ -36,6 +36,8 @@ pub enum EventName {
     UserChanged,
     /// Somebody logged in.
     LoginSucceeded,
+    /// A refresh token was traded for the next.
+    LoginContinued,
     /// Somebody did not log in: address or password was wrong, or the account is disabled.
     LoginFailed,
     /// An attempt came too soon after failed ones.
@@ -44,7 +46,7 @@ pub enum EventName {
     LoginEnded,
     /// A refresh token was used that was spent before; its login was ended.
     RefreshReused,
-    /// An access or refresh token, a set-up token or an invitation that does not hold.
+    /// An access or refresh token, a set-up token, an invitation or a recovery that does not hold.
     TokenRefused,
     /// A message was answered.
     ChatMessageProcessed,
@@ -93,6 +95,7 @@ impl EventName {
             Self::IssuedKeyChanged => "ISSUED_KEY_CHANGED",
             Self::UserChanged => "USER_CHANGED",
             Self::LoginSucceeded => "LOGIN_SUCCEEDED",
+            Self::LoginContinued => "LOGIN_CONTINUED",
             Self::LoginFailed => "LOGIN_FAILED",
             Self::LoginHeld => "LOGIN_HELD",
             Self::LoginEnded => "LOGIN_ENDED",

@@ -5,12 +5,15 @@
 
 pub mod account;
 pub mod auth_login;
+pub mod auth_recover;
+pub mod auth_register;
 pub mod auth_setup;
 pub mod documents;
 pub mod health;
 pub mod invitations;
 pub mod site_origins;
 pub mod sites;
+pub mod users;
 pub mod widget_export;
 pub mod widget_feedback;
 pub mod widget_identity;

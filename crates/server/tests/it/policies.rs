@@ -16,6 +16,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Another tenant with a site of its own at another origin, and a visitor of it.
 const CAFE: &str = "http://cafe.test";
 
+/// The one route of its policy that asks for no credential, and is closed unless the operator opens it.
+const REGISTER: &str = "/api/v1/auth/register";
+
 struct Other {
     site: SiteRow,
     visitor: Visitor,
@@ -126,6 +129,8 @@ impl People {
         for role in [Role::Viewer, Role::Member, Role::Admin, Role::Owner] {
             users.push(world.user(&format!("{}@example.test", role.as_str()), role).await);
         }
+        // Whoever is walked may leave, because there is another owner.
+        world.user("keeper@example.test", Role::Owner).await;
         let theirs = world.user_of(other.site.owner, "theirs@example.test", Role::Owner).await;
         let expired = world.access(ours, &users[3]).await;
         world.clock.advance(30 * MINUTE);
@@ -160,7 +165,16 @@ impl People {
     /// Each call has a login of its own, since some rows end it.
     async fn walk(&self, world: &World, row: &Row, least: Role, visitor: &str) {
         let ask = async |headers: &[(&str, &str)]| call(world, row, "", headers).await;
-        let fresh = async |owner, user| format!("Bearer {}", world.access(owner, user).await);
+        let fresh = async |owner, user: &UserRow| {
+            // Some rows change or remove whoever calls them.
+            let app = &world.app;
+            let known = app.store.find_user(&app.account_keys.lookup(&user.email)).await.expect("a read");
+            let user = match known {
+                Some((_, id)) => app.store.get_user(&Scope::of(owner), id).await.expect("a read").expect("a user"),
+                None => world.user_of(owner, &user.email, user.role).await,
+            };
+            format!("Bearer {}", world.access(owner, &user).await)
+        };
         let what = |who: &str| format!("{} {} as {who}", row.method, row.path);
         for (who, token) in
             self.refused.iter().map(|(who, token)| (*who, token.as_str())).chain([("a visitor", visitor)])
@@ -197,9 +211,10 @@ impl People {
     }
 }
 
-/// Whether whoever may call the row was let in: a login's id in the address is nobody's here.
+/// Whether whoever may call the row was let in: the id of a login, a user or an invitation in the address is nobody's here.
 fn passes(row: &Row, reply: &Reply) -> bool {
-    reply.status.is_success() || (row.path.contains("{login}") && reply.status == StatusCode::NOT_FOUND)
+    let nobodys = ["{login}", "{user}", "{invitation}"].iter().any(|name| row.path.contains(name));
+    reply.status.is_success() || (nobodys && reply.status == StatusCode::NOT_FOUND)
 }
 
 fn header_with_jwk(head: &str) -> String {
@@ -340,7 +355,13 @@ async fn every_route_refuses_whom_its_policy_does_not_name() {
                 }
                 for headers in [&[][..], &[("authorization", keys.good.as_str())], &[("sec-fetch-site", "same-origin")]]
                 {
-                    assert_refused(&ask(headers).await, 401, &what("nobody, by a credential that does not hold"));
+                    let reply = ask(headers).await;
+                    if row.path == REGISTER {
+                        assert_refused(&reply, 403, &what("anybody, while registration is closed"));
+                        assert_eq!(reply.code(), "registration_closed");
+                    } else {
+                        assert_refused(&reply, 401, &what("nobody, by a credential that does not hold"));
+                    }
                 }
             }
             Policy::SiteOrigin => {
@@ -428,7 +449,7 @@ async fn the_description_of_the_api_is_the_route_table() {
         assert_eq!(needs_token, authenticates, "{} {}", row.method, row.path);
         let status = |code: &str| operation["responses"].as_object().is_some_and(|codes| codes.contains_key(code));
         // A ticket is a credential in the body, and so are passwords and refresh tokens.
-        let in_body = row.path == "/api/v1/widget/sessions" || row.policy == Policy::SignIn;
+        let in_body = row.path == "/api/v1/widget/sessions" || (row.policy == Policy::SignIn && row.path != REGISTER);
         assert_eq!(status("401"), authenticates || in_body, "{} {}", row.method, row.path);
         assert_eq!(status("403") && status("429"), row.policy != Policy::Public, "{} {}", row.method, row.path);
     }

@@ -20,6 +20,7 @@ mod resilience;
 mod schema;
 mod tenancy;
 mod trail;
+mod user_changes;
 mod widget;
 mod world;
 
