@@ -21,6 +21,8 @@ use utoipa::OpenApi;
         crate::api::health::get_readiness,
         crate::api::documents::get_openapi,
         crate::ui::get_docs,
+        crate::ui::get_accept,
+        crate::ui::get_recover,
         crate::ui::get_loader,
         crate::ui::get_pinned_loader,
         crate::ui::get_preview,

@@ -116,6 +116,8 @@ pub fn table() -> Vec<Route> {
     t.row(GET, "/readyz", Public, Limit::Health, Class::Health, api::health::get_readiness);
     t.row(GET, "/openapi.json", Public, Limit::Files, Class::Asset, api::documents::get_openapi);
     t.row(GET, "/docs", Public, Limit::Files, Class::Page, ui::get_docs);
+    t.row(GET, "/account/accept", Public, Limit::Files, Class::Page, ui::get_accept);
+    t.row(GET, "/account/recover", Public, Limit::Files, Class::Page, ui::get_recover);
     t.row(GET, "/widget.js", Public, Limit::Files, Class::Loader, ui::get_loader);
     t.row(GET, "/widget/{digest}/widget.js", Public, Limit::Files, Class::Loader, ui::get_pinned_loader);
     t.row(GET, "/preview/{site}", Public, Limit::Files, Class::Page, ui::get_preview);

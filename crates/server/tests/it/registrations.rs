@@ -1,7 +1,5 @@
 //! Registration: closed unless opened; then a tenant of one's own, alike for known and unknown addresses, and bounded.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking, as tests do")]
-
 use crate::people::{PASSWORD, roomy};
 use crate::world::{Builder, Reply, World};
 use chatward_types::{DAY, Role, Scope};
