@@ -182,6 +182,12 @@ impl BodyStream {
         Self { source: Some(source), failed: None, remaining: max, between, end, timer }
     }
 
+    /// Whether everything that has arrived comes with one call of [`BodyStream::chunk`]; else it may take the turn of
+    /// another task until the next piece is there.
+    pub fn is_in_place(&self) -> bool {
+        matches!(self.source, Some(Source::InPlace(_)))
+    }
+
     /// The next piece, as it arrived; `None` once the body is complete as HTTP defines it.
     ///
     /// # Errors

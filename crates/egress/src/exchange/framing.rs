@@ -28,20 +28,36 @@ pub(crate) enum Framing {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Part {
     /// The size; at least one digit must come, and so many have.
-    Size { size: u64, digits: u8 },
+    Size {
+        size: u64,
+        digits: u8,
+    },
     /// What follows the size on its line, of which so many bytes have come.
-    Extension { size: u64, seen: u16 },
+    Extension {
+        size: u64,
+        seen: u16,
+    },
     /// The line's end after the size.
-    SizeEnd { size: u64 },
+    SizeEnd {
+        size: u64,
+    },
     /// Content; so many bytes are to come.
-    Content { left: u64 },
+    Content {
+        left: u64,
+    },
     /// The line's end after the content.
     ContentReturn,
     ContentEnd,
     /// A line of the trailers, of which there were so many bytes; `empty` while the line has none.
-    Trailer { seen: u16, empty: bool },
+    Trailer {
+        seen: u16,
+        empty: bool,
+    },
     /// The end of such a line; the last one is empty.
-    TrailerEnd { seen: u16, last: bool },
+    TrailerEnd {
+        seen: u16,
+        last: bool,
+    },
 }
 
 impl Framing {
@@ -221,8 +237,21 @@ mod tests {
     #[test]
     fn chunks_that_two_readers_may_read_differently_are_refused() {
         for text in [
-            "\r\n", ";x\r\n", "g\r\n", "-1\r\n", "+1\r\na\r\n", "0x1\r\na\r\n", "1\na\r\n", "1\r\nab\r\n", "1\r\na\n",
-            "1\r\na\rx", "1\r\r\n", "1;x\ny\r\n", "0\r\nx: y\nz: y\r\n\r\n", "0\r\n\n", "1000000000000000\r\n",
+            "\r\n",
+            ";x\r\n",
+            "g\r\n",
+            "-1\r\n",
+            "+1\r\na\r\n",
+            "0x1\r\na\r\n",
+            "1\na\r\n",
+            "1\r\nab\r\n",
+            "1\r\na\n",
+            "1\r\na\rx",
+            "1\r\r\n",
+            "1;x\ny\r\n",
+            "0\r\nx: y\nz: y\r\n\r\n",
+            "0\r\n\n",
+            "1000000000000000\r\n",
             " 1\r\na\r\n",
         ] {
             assert!(read(Framing::chunked(), text.as_bytes(), &[]).is_err(), "{text:?}");

@@ -167,7 +167,8 @@ mod tests {
         ] {
             assert!(parse(format!("HTTP/1.1 200 OK\r\n{headers}\r\n\r\n").as_bytes()).is_err(), "{headers}");
         }
-        for line in ["HTTP/1.0 200 OK\r\ntransfer-encoding: chunked", "HTTP/2 200 OK", "ICY 200 OK", "HTTP/1.1 2x0 OK"] {
+        for line in ["HTTP/1.0 200 OK\r\ntransfer-encoding: chunked", "HTTP/2 200 OK", "ICY 200 OK", "HTTP/1.1 2x0 OK"]
+        {
             assert!(parse(format!("{line}\r\n\r\n").as_bytes()).is_err(), "{line}");
         }
         let many = "a: b\r\n".repeat(MOST_HEADERS + 1);
