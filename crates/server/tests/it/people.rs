@@ -31,7 +31,7 @@ impl Tokens {
 }
 
 /// A secret from its base32, as the user's program reads it.
-fn key_of(text: &str) -> totp::Key {
+pub(crate) fn key_of(text: &str) -> totp::Key {
     let alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
     let bits: String = text.chars().map(|c| format!("{:05b}", alphabet.find(c).unwrap())).collect();
     let bytes: Vec<u8> = (0..20).map(|at| u8::from_str_radix(&bits[8 * at..8 * at + 8], 2).unwrap()).collect();
