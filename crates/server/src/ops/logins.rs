@@ -156,9 +156,10 @@ async fn begin_with(
         let asked = factor_since.is_none() && factor.is_some_and(|row| row.confirmed_at.is_some());
         return Err(if asked { second_factor::needed() } else { fail(app, client) });
     }
+    let how = if factor_since.is_some() { ", with a second factor" } else { "" };
     app.event(EventName::LoginSucceeded, Severity::Info, Outcome::Success)
         .of(client)
-        .detail(format!("user {}, login {id}", user.id))
+        .detail(format!("user {}, login {id}{how}", user.id))
         .emit();
     Ok(issued)
 }

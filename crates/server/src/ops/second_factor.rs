@@ -135,13 +135,14 @@ pub async fn confirm(
     let Some(step) = totp::step_of(&key, &plain(code), now) else {
         return Err(refuse(app, person.user, client));
     };
+    // Nothing that can fail comes after the change, or its codes would be shown to nobody.
+    backoff::succeed(app, &lookup, client).await?;
     let (codes, hashes) = recovery_codes::generate(app, person.owner, person.user)?;
     let activation = Activation { login: person.login, sealed: &begun.sealed, step, codes: &hashes, now };
     let entry = record(app, person.owner, person.user, &Actor::User(person.user), "second factor activated")?;
     if !trail::audited(app, entry).activate_second_factor(&scope, person.user, activation).await? {
         return Err(nothing_begun());
     }
-    backoff::succeed(app, &lookup, client).await?;
     tell(app, Some(client), Severity::Info, format!("user {} has a second factor now", person.user));
     Ok(codes)
 }
@@ -261,7 +262,8 @@ async fn take(
     if !trail::audited(app, entry).take_recovery_code(scope, user, &hash).await? {
         return Ok(false);
     }
-    let left = app.store.count_recovery_codes(scope, user).await?;
+    // It is taken, whether or not the rest can be counted.
+    let left = app.store.count_recovery_codes(scope, user).await.map_or("some".to_owned(), |left| left.to_string());
     tell(app, Some(client), Severity::Warning, format!("a recovery code of user {user} was used; {left} are left"));
     Ok(true)
 }
