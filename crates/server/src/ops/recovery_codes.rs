@@ -13,11 +13,20 @@ const LETTERS: usize = 16;
 /// Crockford's base32, without i, l, o and u.
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
-/// New codes, shown this once, and the hashes to store.
+/// New codes of a user.
+#[derive(Debug)]
+pub struct Fresh {
+    /// To be shown this once.
+    pub codes: Vec<Secret<String>>,
+    /// To be stored.
+    pub hashes: Vec<[u8; 32]>,
+}
+
+/// New codes.
 ///
 /// # Errors
 /// When the entropy source fails.
-pub fn generate(app: &App, owner: OwnerId, user: UserId) -> Result<(Vec<Secret<String>>, Vec<[u8; 32]>)> {
+pub fn generate(app: &App, owner: OwnerId, user: UserId) -> Result<Fresh> {
     let mut codes = Vec::with_capacity(NUMBER);
     let mut hashes = Vec::with_capacity(NUMBER);
     for _ in 0..NUMBER {
@@ -28,7 +37,7 @@ pub fn generate(app: &App, owner: OwnerId, user: UserId) -> Result<(Vec<Secret<S
         codes.push(written(&code));
         zeroize::Zeroize::zeroize(&mut bytes);
     }
-    Ok((codes, hashes))
+    Ok(Fresh { codes, hashes })
 }
 
 /// The hash of what a text is, if it has the form of a code.

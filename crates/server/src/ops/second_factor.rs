@@ -137,14 +137,14 @@ pub async fn confirm(
     };
     // Nothing that can fail comes after the change, or its codes would be shown to nobody.
     backoff::succeed(app, &lookup, client).await?;
-    let (codes, hashes) = recovery_codes::generate(app, person.owner, person.user)?;
-    let activation = Activation { login: person.login, sealed: &begun.sealed, step, codes: &hashes, now };
+    let fresh = recovery_codes::generate(app, person.owner, person.user)?;
+    let activation = Activation { login: person.login, sealed: &begun.sealed, step, codes: &fresh.hashes, now };
     let entry = record(app, person.owner, person.user, &Actor::User(person.user), "second factor activated")?;
     if !trail::audited(app, entry).activate_second_factor(&scope, person.user, activation).await? {
         return Err(nothing_begun());
     }
     tell(app, Some(client), Severity::Info, format!("user {} has a second factor now", person.user));
-    Ok(codes)
+    Ok(fresh.codes)
 }
 
 /// Puts new recovery codes in the place of all; they are shown this once.
@@ -161,13 +161,13 @@ pub async fn renew_codes(
 ) -> Result<Vec<Secret<String>>> {
     let scope = Scope::of(person.owner);
     let since = prove(app, person, password, code, client).await?;
-    let (codes, hashes) = recovery_codes::generate(app, person.owner, person.user)?;
+    let fresh = recovery_codes::generate(app, person.owner, person.user)?;
     let entry = record(app, person.owner, person.user, &Actor::User(person.user), "recovery codes renewed")?;
-    if !trail::audited(app, entry).replace_recovery_codes(&scope, person.user, since, &hashes).await? {
+    if !trail::audited(app, entry).replace_recovery_codes(&scope, person.user, since, &fresh.hashes).await? {
         return Err(has_none());
     }
     tell(app, Some(client), Severity::Info, format!("user {} has new recovery codes", person.user));
-    Ok(codes)
+    Ok(fresh.codes)
 }
 
 /// Removes the second factor and its recovery codes. The user's logins stay; where a factor is required they reach what
