@@ -15,6 +15,9 @@ const ATTRIBUTES: &str = "Path=/; HttpOnly; Secure; SameSite=Strict";
 /// What the configuration allows beside our own pages.
 const ALLOWED: &str = "https://partner.test";
 
+/// Header fields of a request.
+type Fields<'a> = &'a [(&'a str, &'a str)];
+
 /// The value of a cookie that a reply sets, whose attributes are exactly ours.
 fn set_by(reply: &Reply, name: &str, seconds: i64) -> String {
     let fields: Vec<&str> = reply.headers.get_all("set-cookie").iter().map(|field| field.to_str().unwrap()).collect();
@@ -128,7 +131,7 @@ async fn a_cookie_counts_from_our_own_pages_alone() {
     let own = ("origin", own.as_str());
     let same = ("sec-fetch-site", "same-origin");
     // (what the browser says, whether it may read, whether it may change)
-    let matrix: [(&[(&str, &str)], bool, bool); 15] = [
+    let matrix: [(Fields<'_>, bool, bool); 15] = [
         (&[own, same], true, true),
         (&[own], true, true),
         (&[same], true, true),
