@@ -71,6 +71,14 @@ const MIGRATIONS: &[Migration] = &[
             include_str!("../migrations/postgres/0005_users.sql"),
         ),
     },
+    Migration {
+        version: 6,
+        name: "0006_second_factor",
+        text: Statement::pair(
+            include_str!("../migrations/sqlite/0006_second_factor.sql"),
+            include_str!("../migrations/postgres/0006_second_factor.sql"),
+        ),
+    },
 ];
 
 const CREATE_TABLE: Statement = Statement::both(

@@ -206,6 +206,17 @@ pub enum Registration {
     Open,
 }
 
+/// Who must have a second factor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SecondFactorDemand {
+    /// Whoever wants one.
+    Optional,
+    /// Users with the role admin or owner.
+    Admins,
+    /// Every user.
+    Everyone,
+}
+
 section! {
     /// People's accounts.
     Accounts "accounts" {
@@ -232,6 +243,13 @@ section! {
         ]), [];
         /// Registrations a day over the whole installation, whether they lead to an account or not; a day is one of UTC.
         registrations_per_day: u32 = Text("50"), whole(1, 100_000), [];
+        /// Who must have a second factor (an authenticator program and recovery codes): nobody, users with the role admin or
+        /// owner, or every user. Whoever must and has none can log in, and then reaches nothing but what makes one.
+        second_factor: SecondFactorDemand = Derived("`optional`; `admins` in production"), choice(&[
+            ("optional", SecondFactorDemand::Optional),
+            ("admins", SecondFactorDemand::Admins),
+            ("everyone", SecondFactorDemand::Everyone),
+        ]), [];
     }
 }
 

@@ -37,11 +37,19 @@ pub async fn make(app: &App, scope: &Scope, id: UserId) -> Result<Recovery> {
     make_by(app, scope, &Actor::Operator, None, id, None).await
 }
 
-/// Makes a link for a user, at the wish of another.
+/// Makes a link for a user, at the wish of another. Nobody makes one for themselves: whoever stole a token would need no
+/// password to take the account over.
 ///
 /// # Errors
-/// [`Kind::Forbidden`] for a user above the other's role; [`Kind::NotFound`] without such a user.
+/// [`Kind::Forbidden`] for oneself and for a user above the other's role; [`Kind::NotFound`] without such a user.
 pub async fn make_for(app: &App, by: &Person, id: UserId, client: &Client) -> Result<Recovery> {
+    if id == by.user {
+        return Err(Error::new(
+            Kind::Forbidden,
+            "own_account",
+            "Change your own password with POST /api/v1/account/password, which takes the current one.",
+        ));
+    }
     make_by(app, &Scope::of(by.owner), &Actor::User(by.user), judge(by), id, Some(client)).await
 }
 

@@ -38,6 +38,13 @@ async fn a_link_sets_a_password_once_and_ends_every_login() {
         let owner = world.user("owner@example.test", Role::Owner).await;
         let user = world.user("ann@example.test", Role::Member).await;
         let tokens = world.tokens("ann@example.test").await;
+        let access = world.access(world.app.owner, &owner).await;
+        let own = world.with(&access, Method::POST, &format!("/api/v1/users/{}/recovery", owner.id)).send().await;
+        assert_eq!(
+            (own.status.as_u16(), own.code().as_str()),
+            (403, "own_account"),
+            "a stolen token takes nothing over"
+        );
         let link = made_by(&world, &owner, &user).await;
         let token = link["token"].as_str().unwrap();
         let page = world.app.config.public_url.join("account/recover").unwrap();

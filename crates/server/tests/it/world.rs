@@ -252,6 +252,11 @@ impl World {
             "/api/v1/account/password" => {
                 serde_json::json!({ "current_password": PASSWORD, "new_password": PASSWORD })
             }
+            "/api/v1/account/totp" => serde_json::json!({ "password": crate::people::PASSWORD }),
+            "/api/v1/account/totp/confirm" => serde_json::json!({ "code": "000000" }),
+            "/api/v1/account/recovery-codes" => {
+                serde_json::json!({ "password": crate::people::PASSWORD, "code": "000000" })
+            }
             "/api/v1/invitations" => serde_json::json!({ "email": "new@example.test", "role": "viewer" }),
             _ => serde_json::Value::Null,
         }
