@@ -230,7 +230,7 @@ impl App {
             limiter: WindowLimiter::new(config.limits.tracked_addresses),
             rules: rules(&config),
             load: Arc::new(LoadGauge::new(config.limits.tighten_above, config.limits.tighten_to)),
-            gate: Arc::new(Gate::new(spared(&config))),
+            gate: Arc::new(Gate::new(config.server.trusted_proxies.clone(), config.blocks.allowed.clone())),
             abuse: Abuse::new(&config.blocks),
             connections: Arc::new(ConnectionCounter::new()),
             account_keys,
@@ -362,11 +362,6 @@ impl EventBuilder<'_> {
     pub fn emit(self) {
         self.log.emit(self.event);
     }
-}
-
-/// Whoever is never blocked: behind a proxy stands everybody.
-fn spared(config: &Config) -> Vec<ipnet::IpNet> {
-    config.server.trusted_proxies.iter().chain(&config.blocks.allowed).copied().collect()
 }
 
 fn rules(config: &Config) -> Rules {

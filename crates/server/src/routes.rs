@@ -17,6 +17,9 @@ use http::{Method, StatusCode};
 /// The one route whose refusal every page may read: it tells a page's owner what to do. Preflights ask for it by name.
 pub const TICKETS: &str = "/api/v1/widget/tickets";
 
+/// What a lockdown leaves open where whoever switched it on allowed logging in. Nobody becomes a user meanwhile.
+pub const IN_LOCKDOWN: [&str; 2] = ["/api/v1/auth/login", "/api/v1/auth/refresh"];
+
 /// Who may call a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Policy {
