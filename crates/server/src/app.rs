@@ -134,6 +134,8 @@ pub struct Parts {
     pub single_node: bool,
     /// When the store last said that it is there.
     pub ready_at: AtomicI64,
+    /// Places for requests that read the security log back.
+    pub event_reads: Semaphore,
     /// Held by the one probe that asks the store.
     pub probing: Semaphore,
     /// Cancelled when no new work is taken.
@@ -253,6 +255,7 @@ impl App {
             node: NodeId::generate(clock.as_ref(), entropy.as_ref())?,
             single_node: store.engine() == Engine::Sqlite,
             ready_at: AtomicI64::new(i64::MIN),
+            event_reads: Semaphore::new(2),
             probing: Semaphore::new(1),
             stopping: CancellationToken::new(),
             halt: CancellationToken::new(),
@@ -316,6 +319,7 @@ impl App {
             );
         }
         let _ = self.store.remove_node(self.node).await;
+        crate::jobs::tell_administrative_reads(self);
         self.event(EventName::ServerLifecycle, Severity::Info, Outcome::Success).detail("stopped").emit();
         self.events.flush(Duration::from_secs(3)).await;
         self.store.close().await;
@@ -337,6 +341,12 @@ impl EventBuilder<'_> {
         self.event.address = Some(client.address);
         self.event.user_agent = client.user_agent.as_deref().map(Into::into);
         self.event.path = client.path;
+        self
+    }
+
+    /// Whose it is.
+    pub fn owner(mut self, owner: OwnerId) -> Self {
+        self.event.owner = Some(owner);
         self
     }
 

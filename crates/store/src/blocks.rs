@@ -25,8 +25,9 @@ const DROP_SOONEST: Statement = Statement::both(
     "DELETE FROM blocks WHERE network =
        (SELECT network FROM blocks WHERE until_at IS NOT NULL ORDER BY until_at, network LIMIT 1)",
 );
-const GET_BLOCK: Statement =
-    Statement::both("SELECT network, until_at, reason, created_by, created_at, strikes, forced FROM blocks WHERE network = $1");
+const GET_BLOCK: Statement = Statement::both(
+    "SELECT network, until_at, reason, created_by, created_at, strikes, forced FROM blocks WHERE network = $1",
+);
 const LIST_BLOCKS: Statement = Statement::both(
     "SELECT network, until_at, reason, created_by, created_at, strikes, forced FROM blocks
      WHERE until_at IS NULL OR until_at > $1 ORDER BY created_at, network LIMIT $2",
@@ -39,7 +40,7 @@ const DELETE_BLOCK: Statement = Statement::both("DELETE FROM blocks WHERE networ
 const PRUNE_BLOCKS: Statement = Statement::both("DELETE FROM blocks WHERE until_at IS NOT NULL AND until_at < $1");
 
 const LOCKDOWN: &str = "lockdown";
-const GET_LOCKDOWN: Statement = 
+const GET_LOCKDOWN: Statement =
     Statement::both("SELECT reason, created_by, created_at, allow_sign_in FROM lockdown WHERE name = $1");
 const SET_LOCKDOWN: Statement = Statement::both(
     "INSERT INTO lockdown (name, reason, created_by, created_at, allow_sign_in) VALUES ($1, $2, $3, $4, $5)

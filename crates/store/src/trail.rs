@@ -25,11 +25,11 @@ const TRAIL_PAGE: Statement = Statement::both(
 );
 const TRAIL_OF_OWNER: Statement = Statement::both(
     "SELECT seq, name, at, owner_id, actor, subject, detail, key_id, previous, hash FROM audit_trail
-     WHERE seq < $1 AND at >= $2 AND owner_id = $3 ORDER BY seq DESC LIMIT $4",
+     WHERE seq < $1 AND at >= $2 AND at <= $3 AND owner_id = $4 ORDER BY seq DESC LIMIT $5",
 );
 const TRAIL_OF_INSTALLATION: Statement = Statement::both(
     "SELECT seq, name, at, owner_id, actor, subject, detail, key_id, previous, hash FROM audit_trail
-     WHERE seq < $1 AND at >= $2 AND (owner_id = $3 OR owner_id IS NULL) ORDER BY seq DESC LIMIT $4",
+     WHERE seq < $1 AND at >= $2 AND at <= $3 AND (owner_id = $4 OR owner_id IS NULL) ORDER BY seq DESC LIMIT $5",
 );
 const APPEND_RECORD: Statement = Statement::both(
     "INSERT INTO audit_trail (seq, name, at, owner_id, actor, subject, detail, key_id, previous, hash)
@@ -172,8 +172,8 @@ impl Store {
         Ok(rows)
     }
 
-    /// Up to `limit` of an owner's records with a number below `seq` and not older than `since`, newest first; with the
-    /// installation's own where `global` says so.
+    /// Up to `limit` of an owner's records with a number below `seq`, not older and not later than these times, newest
+    /// first; with the installation's own where `global` says so.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -182,14 +182,14 @@ impl Store {
         scope: &Scope,
         global: bool,
         seq: i64,
-        since: Timestamp,
+        (since, until): (Timestamp, Timestamp),
         limit: u32,
     ) -> Result<Vec<TrailRow>> {
         let mut tx = self.read_global().await?;
         let rows = if global {
-            rows!(TrailRow, tx, TRAIL_OF_INSTALLATION, seq, since, scope.owner(), limit)?
+            rows!(TrailRow, tx, TRAIL_OF_INSTALLATION, seq, since, until, scope.owner(), limit)?
         } else {
-            rows!(TrailRow, tx, TRAIL_OF_OWNER, seq, since, scope.owner(), limit)?
+            rows!(TrailRow, tx, TRAIL_OF_OWNER, seq, since, until, scope.owner(), limit)?
         };
         tx.commit().await?;
         Ok(rows)

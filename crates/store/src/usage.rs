@@ -122,7 +122,9 @@ impl Store {
         let mut tx = self.read(scope).await?;
         let days = match query.site {
             None => rows!(UsageDay, tx, USAGE_BY_DAY, owner, from, until, day, provider, model, limit)?,
-            Some(site) => rows!(UsageDay, tx, SITE_USAGE_BY_DAY, owner, from, until, day, provider, model, limit, site)?,
+            Some(site) => {
+                rows!(UsageDay, tx, SITE_USAGE_BY_DAY, owner, from, until, day, provider, model, limit, site)?
+            }
         };
         tx.commit().await?;
         Ok(days)

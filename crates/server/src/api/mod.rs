@@ -6,11 +6,17 @@
 pub mod account;
 pub mod auth_login;
 pub mod auth_setup;
+pub mod blocks;
+pub mod conversations;
 pub mod documents;
+pub mod events;
 pub mod health;
 pub mod invitations;
+pub mod lockdown;
 pub mod site_origins;
+pub mod site_sources;
 pub mod sites;
+pub mod usage;
 pub mod widget_export;
 pub mod widget_feedback;
 pub mod widget_identity;

@@ -3,9 +3,9 @@
 use super::{Common, Failure, Outcome, print, when};
 use crate::app::App;
 use crate::events::{neutral, time_text};
-use crate::ops::trail::Actor;
 use crate::ops::blocks::{self, Block};
 use crate::ops::lockdown;
+use crate::ops::trail::Actor;
 use chatward_store::BlockRow;
 use chatward_types::SECOND;
 use clap::{Args, Subcommand};
@@ -119,7 +119,7 @@ async fn switch(app: &App, common: &Common, command: LockdownCommand) -> Outcome
     let changed = match command {
         LockdownCommand::On(arguments) => {
             lockdown::begin(app, &arguments.reason, arguments.allow_sign_in, &Actor::Operator).await?
-        },
+        }
         LockdownCommand::Off(arguments) => lockdown::end(app, &arguments.reason, &Actor::Operator).await?,
         LockdownCommand::Status => false,
     };

@@ -8,7 +8,7 @@ pub mod crawls;
 
 use crate::app::App;
 use crate::ops::{backoff, blocks, changes, refusals, sessions, tickets, trail, trail_heads};
-use chatward_types::{DAY, MINUTE, Result};
+use chatward_types::{DAY, EventName, MINUTE, Outcome, Result, Severity};
 use std::time::Duration;
 
 /// How often other nodes' and the command line's changes are read.
@@ -129,7 +129,16 @@ pub async fn run_housekeeping(app: &App) -> Result<()> {
     app.store.prune_nodes(now - 10 * MINUTE).await?;
     app.store.prune_jobs(now - JOBS_KEPT).await?;
     app.store.prune_budgets(now.div_euclid(DAY) - BUDGET_DAYS_KEPT).await?;
+    tell_administrative_reads(app);
     Ok(())
+}
+
+/// Says which functions read across owners since the last turn, and how often.
+pub fn tell_administrative_reads(app: &App) {
+    for (name, count) in app.store.take_administrative_reads() {
+        let event = app.event(EventName::AdministrativeRead, Severity::Info, Outcome::Success);
+        event.detail(format!("{name}, {count} times")).emit();
+    }
 }
 
 /// Waits; false when the server stops.

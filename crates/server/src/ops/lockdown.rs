@@ -5,8 +5,8 @@
 //! switched it on said so: a leaked password is the likely reason. What a refusal looks like is the middleware's.
 
 use crate::app::App;
-use crate::ops::{blocks, logins};
 use crate::ops::trail::{self, Actor};
+use crate::ops::{blocks, logins};
 use chatward_store::{LockdownRow, Store};
 use chatward_types::{EventName, Outcome, Result, Role, Severity};
 use serde_json::json;
@@ -17,12 +17,8 @@ use serde_json::json;
 /// [`chatward_types::Kind::Invalid`] for a reason that is too long; else when the store fails.
 pub async fn begin(app: &App, reason: &str, allow_sign_in: bool, by: &Actor) -> Result<bool> {
     blocks::check_reason(reason)?;
-    let row = LockdownRow {
-        reason: reason.to_owned(),
-        created_by: by.text(),
-        created_at: app.clock.now(),
-        allow_sign_in,
-    };
+    let row =
+        LockdownRow { reason: reason.to_owned(), created_by: by.text(), created_at: app.clock.now(), allow_sign_in };
     let act = |store: Store| {
         let row = &row;
         async move { store.set_lockdown(row).await }

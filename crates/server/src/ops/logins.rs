@@ -131,6 +131,7 @@ pub async fn begin(app: &App, scope: &Scope, user: &UserRow, client: &Client) ->
     }
     app.event(EventName::LoginSucceeded, Severity::Info, Outcome::Success)
         .of(client)
+        .owner(scope.owner())
         .detail(format!("user {}, login {id}", user.id))
         .emit();
     Ok(issued)
@@ -165,6 +166,7 @@ pub async fn refresh(app: &App, token: &str, client: &Client) -> Result<Issued> 
     app.store.end_login(&scope, id, now).await?;
     app.event(EventName::RefreshReused, Severity::Error, Outcome::Refused)
         .of(client)
+        .owner(scope.owner())
         .detail(format!("login {id} of user {} was ended", row.user))
         .emit();
     Err(refuse(app, client, "a refresh token that was spent"))
@@ -214,7 +216,7 @@ pub async fn end_one(app: &App, scope: &Scope, user: UserId, id: LoginId, client
         return Err(Error::not_found());
     }
     let event = app.event(EventName::LoginEnded, Severity::Info, Outcome::Success);
-    let event = event.detail(format!("login {id} of user {user}"));
+    let event = event.owner(scope.owner()).detail(format!("login {id} of user {user}"));
     match client {
         Some(client) => event.of(client).emit(),
         None => event.emit(),

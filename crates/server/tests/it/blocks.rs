@@ -5,8 +5,8 @@
 
 use crate::process::{Server, add_site, run};
 use crate::world::{Builder, Call, PATIENCE, QUESTION, STRANGER, World, fake_key, request};
-use chatward::ops::trail::Actor;
 use chatward::ops::blocks::{self, Block};
+use chatward::ops::trail::Actor;
 use chatward::ops::{changes, lockdown, trail};
 use chatward::routes;
 use chatward_store::Engine;
@@ -48,7 +48,9 @@ async fn offend(world: &World, address: &str) -> StatusCode {
 async fn a_blocked_network_is_refused_first_of_all_and_nobody_else() {
     let world = proxied().start().await;
     blocks::block(&world.app, "203.0.113.0/24", because("scraping"), &BY).await.unwrap();
-    blocks::block(&world.app, "2001:db8:1::/64", Block { length: Some(10 * MINUTE), ..because("") }, &BY).await.unwrap();
+    blocks::block(&world.app, "2001:db8:1::/64", Block { length: Some(10 * MINUTE), ..because("") }, &BY)
+        .await
+        .unwrap();
     let mut bodies = Vec::new();
     for address in ["203.0.113.7", "::ffff:203.0.113.8", "2001:db8:1::9"] {
         // Before the host name is looked at, the limit counted, the route found.

@@ -241,6 +241,9 @@ impl World {
                 serde_json::json!({ "token": "x", "email": "a@example.test", "password": "x", "full_name": "x" })
             }
             "/api/v1/auth/accept" => serde_json::json!({ "token": "x", "password": "x", "full_name": "x" }),
+            "/api/v1/sites" => serde_json::json!({ "url": "http://another.test/", "name": "Another" }),
+            "/api/v1/blocks" => serde_json::json!({ "network": "203.0.113.77" }),
+            "/api/v1/lockdown" => serde_json::json!({ "reason": "a test" }),
             "/api/v1/invitations" => serde_json::json!({ "email": "new@example.test", "role": "viewer" }),
             _ => serde_json::Value::Null,
         }

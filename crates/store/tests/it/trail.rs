@@ -92,14 +92,15 @@ on_both! {
             store.append_trail(Arc::new(record)).await.expect("a record");
         }
         let read = async |global, seq, limit| {
-            let rows = store.trail_of_owner(&world.alice.scope, global, seq, 0, limit).await.expect("records");
+            let rows = store.trail_of_owner(&world.alice.scope, global, seq, (0, i64::MAX), limit).await.expect("records");
             rows.into_iter().map(|row| row.subject).collect::<Vec<_>>()
         };
         assert_eq!(read(false, i64::MAX, 10).await, ["hers"]);
         assert_eq!(read(true, i64::MAX, 10).await, ["global", "hers"]);
         assert_eq!(read(true, i64::MAX, 1).await, ["global"]);
         assert_eq!(read(true, 3, 10).await, ["hers"]);
-        assert_eq!(store.trail_of_owner(&world.alice.scope, true, i64::MAX, i64::MAX, 10).await.expect("none"), []);
+        assert_eq!(store.trail_of_owner(&world.alice.scope, true, i64::MAX, (i64::MAX, i64::MAX), 10).await.expect("none"), []);
+        assert_eq!(store.trail_of_owner(&world.alice.scope, true, i64::MAX, (0, 1), 10).await.expect("none"), []);
     }
 
     async fn blocks_are_kept_listed_and_lifted_and_every_node_hears_of_it(world) {
