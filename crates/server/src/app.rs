@@ -22,6 +22,7 @@ use crate::ops::sessions::Sessions;
 use crate::ops::sites::Sites;
 use crate::ops::tokens::Tokens;
 use crate::ops::trail::Trail;
+use crate::ops::trail_webhook::Delivery;
 use crate::ops::verified::VerifiedTokens;
 use crate::ops::{installation, upstreams};
 use crate::telemetry::Metrics;
@@ -78,6 +79,8 @@ pub struct Parts {
     pub tokens: Tokens,
     /// The audit trail's keys and reserve.
     pub trail: Trail,
+    /// What became of the trail's heads that were sent.
+    pub head_delivery: Delivery,
     /// Tokens that were checked before.
     pub verified: VerifiedTokens,
     /// Keys of refresh tokens, invitations and addresses.
@@ -255,6 +258,7 @@ impl App {
             node: NodeId::generate(clock.as_ref(), entropy.as_ref())?,
             single_node: store.engine() == Engine::Sqlite,
             ready_at: AtomicI64::new(i64::MIN),
+            head_delivery: Delivery::default(),
             event_reads: Semaphore::new(2),
             probing: Semaphore::new(1),
             stopping: CancellationToken::new(),

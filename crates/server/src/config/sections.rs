@@ -283,7 +283,11 @@ section! {
         /// The file to which signed heads of the trail are added, one JSON line each. What it proves is worth most where
         /// the server's database cannot be reached from: ship it away, or name a file on another machine's disk.
         head_file: Option<PathBuf> = Derived("`logs/audit-heads.jsonl` in `data_dir`"), or_off(path()), [];
-        /// How often a head is added, if the trail has grown.
+        /// An https address on another machine to which each head is sent by POST, one JSON object as in the file; http is
+        /// for a loopback address outside production alone. Attempts that fail are repeated; after an hour of them there is
+        /// an event `AUDIT_HEAD_UNDELIVERED`.
+        head_webhook: Option<Url> = Unset("heads are not sent"), optional(web_address()), [];
+        /// How often a head is added to the file and sent, if the trail has grown.
         head_every: Duration = Text("10m"), span("1m", "1d"), [];
     }
 }

@@ -48,6 +48,7 @@ pub mod tokens;
 pub mod trail;
 pub mod trail_heads;
 pub mod trail_verify;
+pub mod trail_webhook;
 pub mod upstreams;
 pub mod users;
 pub mod verified;
