@@ -138,7 +138,7 @@ pub struct Parts {
     /// When the store last said that it is there.
     pub ready_at: AtomicI64,
     /// Places for requests that read the security log back.
-    pub event_reads: Semaphore,
+    pub event_reads: Arc<Semaphore>,
     /// Held by the one probe that asks the store.
     pub probing: Semaphore,
     /// Cancelled when no new work is taken.
@@ -259,7 +259,7 @@ impl App {
             single_node: store.engine() == Engine::Sqlite,
             ready_at: AtomicI64::new(i64::MIN),
             head_delivery: Delivery::default(),
-            event_reads: Semaphore::new(2),
+            event_reads: Arc::new(Semaphore::new(2)),
             probing: Semaphore::new(1),
             stopping: CancellationToken::new(),
             halt: CancellationToken::new(),

@@ -35,6 +35,8 @@ pub fn size(limit: Option<u32>) -> Result<u32> {
 pub fn place<T: DeserializeOwned>(cursor: Option<&str>) -> Result<Option<T>> {
     let Some(text) = cursor else { return Ok(None) };
     let bytes = if text.len() > LONGEST { None } else { URL_SAFE_NO_PAD.decode(text).ok() };
+    // No text of ours holds NUL, which PostgreSQL cannot compare.
+    let bytes = bytes.filter(|bytes| !bytes.windows(6).any(|part| part == b"\\u0000"));
     match bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()) {
         Some(place) => Ok(Some(place)),
         None => Err(Error::new(
@@ -91,6 +93,8 @@ mod tests {
         for bad in ["", "x", "%", "bnVsbA=", &"A".repeat(2000)] {
             assert!(place::<u32>(Some(bad)).is_err(), "{bad}");
         }
+        let nul = cursor(&"a\0b").expect("a cursor");
+        assert!(place::<String>(Some(&nul)).is_err());
         assert!(size(Some(0)).is_err() && size(Some(201)).is_err());
         assert_eq!((size(None).ok(), size(Some(200)).ok()), (Some(50), Some(200)));
     }

@@ -304,7 +304,7 @@ section! {
         window_seconds: u32 = Text("300"), whole(1, 86_400), [];
         /// How long the first automatic block lasts; each further one twice as long as the one before, up to a day.
         first: Duration = Text("10m"), span("1m", "1d"), [];
-        /// Networks that are never blocked, automatically or by hand.
+        /// Networks that are never blocked automatically, and by hand only by whoever insists (`chatward block --force`).
         allowed: Vec<IpNet> = Text(""), list(network(), 64), [];
     }
 }

@@ -10,6 +10,7 @@ use chatward_store::TrailRow;
 use chatward_types::{Error, OwnerId, Result, Scope, Timestamp};
 use serde_json::{Value, json};
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Records that are read at once.
@@ -84,10 +85,14 @@ async fn read_log(
     wanted: impl Fn(&Value) -> bool + Send + 'static,
 ) -> Result<Newest> {
     let Some(path) = app.config.logging.security_file.clone() else { return Ok(Newest::default()) };
-    let Ok(Ok(_place)) = tokio::time::timeout(PATIENCE, app.event_reads.acquire()).await else {
+    let Ok(Ok(place)) = tokio::time::timeout(PATIENCE, Arc::clone(&app.event_reads).acquire_owned()).await else {
         return Err(Error::unavailable("too many requests read the security log"));
     };
-    let read = tokio::task::spawn_blocking(move || events::newest(&path, since, until, most, wanted));
+    let read = tokio::task::spawn_blocking(move || {
+        // Held by the reading itself, which goes on when the client has left.
+        let _place = place;
+        events::newest(&path, since, until, most, wanted)
+    });
     Ok(read.await.map_err(Error::internal)??)
 }
 
