@@ -7,7 +7,7 @@
 //! Never decides who is blocked; `limits::Gate` is told by ops.
 
 use super::guard::bearer;
-use super::{Client, people};
+use super::{Client, cookies, people};
 use crate::app::App;
 use crate::limits::Shut;
 use crate::ops::lockdown;
@@ -43,7 +43,10 @@ impl Shown {
         Self {
             health,
             sign_in: routes::IN_LOCKDOWN.contains(&request.uri().path()),
-            token: bearer(request.headers()).filter(|_| is_token).map(Arc::from),
+            token: bearer(request.headers())
+                .or_else(|| cookies::access(request.headers()))
+                .filter(|_| is_token)
+                .map(Arc::from),
         }
     }
 

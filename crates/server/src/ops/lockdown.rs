@@ -32,7 +32,9 @@ pub async fn begin(app: &App, reason: &str, allow_sign_in: bool, by: &Actor) -> 
 /// When the store fails.
 pub async fn serves(app: &App, token: &str) -> Result<bool> {
     let person = logins::recognise(app, token).await?;
-    Ok(person.is_some_and(|person| person.owner == app.owner && person.role >= Role::Admin))
+    let administers = |person: &logins::Person| person.owner == app.owner && person.role >= Role::Admin;
+    // Whoever must prove a second factor first has not proved yet who they are.
+    Ok(person.is_some_and(|person| administers(&person) && !person.must_enrol))
 }
 
 /// Switches it off. `false` when it was not on.
