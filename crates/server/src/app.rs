@@ -24,6 +24,7 @@ use crate::ops::tokens::Tokens;
 use crate::ops::trail::Trail;
 use crate::ops::verified::VerifiedTokens;
 use crate::ops::{installation, upstreams};
+use crate::realtime::Sockets;
 use crate::telemetry::Metrics;
 use bytes::Bytes;
 use chatward_egress::{Egress, Reach, SystemResolver};
@@ -102,6 +103,8 @@ pub struct Parts {
     pub abuse: Abuse,
     /// Open connections.
     pub connections: Arc<ConnectionCounter>,
+    /// Open WebSockets.
+    pub sockets: Sockets,
     /// Sites by key and id.
     pub sites: Sites,
     /// Sessions in use.
@@ -161,6 +164,8 @@ pub struct Rules {
     pub files: Vec<Rule>,
     /// Routes that take a password, or a token for another.
     pub sign_in: Vec<Rule>,
+    /// New WebSockets.
+    pub sockets: Vec<Rule>,
 }
 
 /// What differs between the server, the demo, the command line and a test.
@@ -233,6 +238,7 @@ impl App {
             gate: Arc::new(Gate::new(spared(&config))),
             abuse: Abuse::new(&config.blocks),
             connections: Arc::new(ConnectionCounter::new()),
+            sockets: Sockets::new(&config.sockets),
             account_keys,
             passwords: Passwords::new(config.accounts.password_workers),
             backoff: AddressBackoff::default(),
@@ -340,6 +346,12 @@ impl EventBuilder<'_> {
         self
     }
 
+    /// The tenant concerned.
+    pub fn owner(mut self, owner: OwnerId) -> Self {
+        self.event.owner = Some(owner);
+        self
+    }
+
     /// The site concerned.
     pub fn site(mut self, site: SiteId) -> Self {
         self.event.site = Some(site);
@@ -381,6 +393,7 @@ fn rules(config: &Config) -> Rules {
         files: vec![Rule { limit: api.limit.saturating_mul(10), ..api }],
         api: vec![api],
         sign_in: vec![Rule { limit: limits.sign_in_per_minute, window_seconds: 60 }],
+        sockets: vec![Rule { limit: limits.sockets_per_minute, window_seconds: 60 }],
     }
 }
 

@@ -21,12 +21,21 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 use watch::{Activity, Deadlines, Ending, Ends, Front, NotedStream};
 
 /// The address of the socket's other end, as a request extension. It is the client's only if no proxy is between.
 /// An IPv4 address is one, even if the listener speaks IPv6.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PeerAddress(pub SocketAddr);
+
+/// A connection's place in the counts and in the drain, as an extension of a request that wants to go on as something
+/// else than HTTP. Whoever takes the connection over holds it to the end.
+#[derive(Debug, Clone)]
+pub struct Place {
+    _guard: Arc<ConnectionGuard>,
+    _token: TaskTrackerToken,
+}
 
 /// Who is let in: a connection of a blocked address is closed, before its first byte and at any time later.
 #[derive(Debug, Clone)]
@@ -142,7 +151,8 @@ pub async fn serve(
                     && prepare(&stream).is_ok()
                 {
                     let door = settings.door.clone();
-                    let connection = Connection { stream, peer, app: app.clone(), deadlines, guard, door };
+                    let place = Place { _guard: Arc::new(guard), _token: tracker.token() };
+                    let connection = Connection { stream, peer, app: app.clone(), deadlines, place, door };
                     tracker.spawn(connection.run(protocol.clone(), ends.clone()));
                 }
                 // Otherwise the stream is dropped here, which closes it.
@@ -236,18 +246,18 @@ struct Connection {
     peer: SocketAddr,
     app: Router,
     deadlines: Deadlines,
-    guard: ConnectionGuard,
+    place: Place,
     door: Option<Door>,
 }
 
 impl Connection {
     fn run(self, protocol: Arc<auto::Builder<TokioExecutor>>, ends: Ends) -> impl Future<Output = ()> {
-        let Self { stream, peer, app, deadlines, guard, door } = self;
+        let Self { stream, peer, app, deadlines, place, door } = self;
         let activity = Arc::new(Activity::new());
         async move {
             let stream = NotedStream::new(stream, activity.clone());
-            let front = Front::new(app, PeerAddress(peer), activity.clone());
-            let http = protocol.serve_connection(stream, front);
+            let front = Front::new(app, PeerAddress(peer), activity.clone(), place);
+            let http = protocol.serve_connection_with_upgrades(stream, front);
             let shut = async {
                 match &door {
                     Some(door) => door.shuts(peer.ip()).await,
@@ -262,7 +272,6 @@ impl Connection {
             if ending != Ending::Closed {
                 tracing::debug!(peer = %peer.ip(), ?ending, "connection cut");
             }
-            drop(guard);
         }
     }
 }

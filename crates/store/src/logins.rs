@@ -3,6 +3,7 @@
 //! Owns: the table `logins`, bounded by the user. A rotation succeeds once for each token, on all nodes together, because
 //! it names the hash that it replaces. Never sees a token.
 
+use crate::changes::{change, record_change};
 use crate::engine_sql::LOCK_USERS;
 use crate::statement::{Statement, execute, first, row, rows, value};
 use crate::store::Store;
@@ -160,9 +161,13 @@ impl Store {
     /// When the database does not answer.
     pub async fn end_login(&self, scope: &Scope, id: LoginId, now: Timestamp) -> Result<bool> {
         let mut tx = self.write(scope).await?;
-        let ended = execute!(tx, END_LOGIN, scope.owner(), id, now)?;
+        if execute!(tx, END_LOGIN, scope.owner(), id, now)? == 0 {
+            return Ok(false);
+        }
+        // Requests read the row; open sockets have to hear of it.
+        record_change(&mut tx, change::LOGIN_ENDED, Some(scope.owner()), &[&id.to_string()], now).await?;
         tx.commit().await?;
-        Ok(ended == 1)
+        Ok(true)
     }
 }
 

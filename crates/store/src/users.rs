@@ -5,6 +5,7 @@
 //! Holds the one rule that only a transaction can: an owner is never left without a user who may do everything.
 //! Never sees a password; what proves one comes in hashed.
 
+use crate::changes::{change, record_change};
 use crate::engine_sql::LOCK_USERS;
 use crate::statement::{Statement, execute, first, row, rows, value, words};
 use crate::store::Store;
@@ -206,7 +207,7 @@ impl Store {
         value!(String, tx, LOCK_USERS)?;
         let touched = execute!(tx, SET_STATE, scope.owner(), id, state, now)?;
         logins::end_all(&mut tx, scope, id, now).await?;
-        settle(tx, scope, touched).await
+        settle(tx, scope, id, touched, now).await
     }
 
     /// Gives a user another role.
@@ -217,7 +218,7 @@ impl Store {
         let mut tx = self.write(scope).await?;
         value!(String, tx, LOCK_USERS)?;
         let touched = execute!(tx, SET_ROLE, scope.owner(), id, role, now)?;
-        settle(tx, scope, touched).await
+        settle(tx, scope, id, touched, now).await
     }
 
     /// Sets what proves a user's password and ends every login of theirs. `false` without such a user.
@@ -229,6 +230,7 @@ impl Store {
         value!(String, tx, LOCK_USERS)?;
         let touched = execute!(tx, SET_PASSWORD, scope.owner(), id, password, now)?;
         logins::end_all(&mut tx, scope, id, now).await?;
+        announce(&mut tx, scope, id, now).await?;
         tx.commit().await?;
         Ok(touched == 1)
     }
@@ -271,13 +273,19 @@ async fn insert(tx: &mut Tx, scope: &Scope, user: &UserRow, lookup: &str) -> Res
 }
 
 /// Commits a change of one user unless it leaves nobody who may do everything.
-async fn settle(mut tx: Tx, scope: &Scope, touched: u64) -> Result<Changed> {
+async fn settle(mut tx: Tx, scope: &Scope, id: UserId, touched: u64, now: Timestamp) -> Result<Changed> {
     if touched == 0 {
         return Ok(Changed::Missing);
     }
     if value!(i64, tx, COUNT_OWNERS, scope.owner())? == Some(0) {
         return Ok(Changed::LastOwner);
     }
+    announce(&mut tx, scope, id, now).await?;
     tx.commit().await?;
     Ok(Changed::Done)
+}
+
+/// Requests read a user's row; open sockets have to hear that it changed.
+async fn announce(tx: &mut Tx, scope: &Scope, id: UserId, now: Timestamp) -> Result<()> {
+    record_change(tx, change::USER_CHANGED, Some(scope.owner()), &[&id.to_string()], now).await
 }

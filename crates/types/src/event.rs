@@ -1,6 +1,6 @@
 //! Security events: what the guides' operators grep for.
 
-use crate::{SessionId, SiteId, Timestamp};
+use crate::{OwnerId, SessionId, SiteId, Timestamp};
 use std::net::IpAddr;
 
 /// The name of a security event, as the guides spell it.
@@ -72,6 +72,14 @@ pub enum EventName {
     LockdownChanged,
     /// Old records were taken from the audit trail.
     AuditTrailPruned,
+    /// A device proved itself, or did not.
+    DeviceAuthentication,
+    /// A device was added or revoked, or got a token.
+    DeviceChanged,
+    /// A WebSocket was opened.
+    WebSocketOpened,
+    /// A WebSocket ended.
+    WebSocketClosed,
 }
 
 impl EventName {
@@ -111,6 +119,10 @@ impl EventName {
             Self::BlockChanged => "BLOCK_CHANGED",
             Self::LockdownChanged => "LOCKDOWN_CHANGED",
             Self::AuditTrailPruned => "AUDIT_TRAIL_PRUNED",
+            Self::DeviceAuthentication => "DEVICE_AUTHENTICATION",
+            Self::DeviceChanged => "DEVICE_CHANGED",
+            Self::WebSocketOpened => "WEBSOCKET_OPENED",
+            Self::WebSocketClosed => "WEBSOCKET_CLOSED",
         }
     }
 }
@@ -178,6 +190,8 @@ pub struct Event {
     pub user_agent: Option<Box<str>>,
     /// The route's pattern (not the raw path, which a stranger writes).
     pub path: Option<&'static str>,
+    /// The tenant concerned; the site's, where one is named, is not repeated.
+    pub owner: Option<OwnerId>,
     /// The site concerned.
     pub site: Option<SiteId>,
     /// The session concerned.
@@ -198,6 +212,7 @@ impl Event {
             address: None,
             user_agent: None,
             path: None,
+            owner: None,
             site: None,
             session: None,
             detail: None,

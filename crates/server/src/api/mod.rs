@@ -6,7 +6,11 @@
 pub mod account;
 pub mod auth_login;
 pub mod auth_setup;
+pub mod device_socket;
+pub mod device_token;
+pub mod devices;
 pub mod documents;
+pub mod event_stream;
 pub mod health;
 pub mod invitations;
 pub mod site_origins;

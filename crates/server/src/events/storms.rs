@@ -95,6 +95,9 @@ pub(super) fn gathers(name: EventName) -> bool {
             | EventName::SessionAddressChanged
             | EventName::ApiKeyValidation
             | EventName::AddressBlocked
+            | EventName::DeviceAuthentication
+            | EventName::WebSocketOpened
+            | EventName::WebSocketClosed
     )
 }
 

@@ -21,12 +21,12 @@ use tokio::sync::watch;
 const COME_BACK: u32 = 300;
 
 /// Whether a client is refused now.
-pub(super) fn ask(app: &App, client: &Client, health: bool) -> Option<Shut> {
+pub fn ask(app: &App, client: &Client, health: bool) -> Option<Shut> {
     app.gate.ask(client.address, app.clock.now()).filter(|shut| !(health && *shut == Shut::Locked))
 }
 
 /// The refusal, counted and told.
-pub(super) fn refuse(app: &App, client: &Client, shut: Shut) -> Error {
+pub fn refuse(app: &App, client: &Client, shut: Shut) -> Error {
     app.gate.count_refused();
     if shut == Shut::Blocked {
         app.event(EventName::AddressBlocked, Severity::Warning, Outcome::Refused).of(client).emit();

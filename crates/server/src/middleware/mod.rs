@@ -6,12 +6,14 @@
 
 pub mod address;
 pub mod cors;
-mod gate;
+mod devices;
+pub mod gate;
 pub mod guard;
 pub mod headers;
 pub mod host;
 mod keys;
 mod people;
+pub mod sockets;
 
 pub use crate::client::Client;
 

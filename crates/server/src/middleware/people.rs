@@ -17,14 +17,14 @@ pub(super) fn is_access_token(headers: &HeaderMap) -> bool {
     bearer(headers).is_some_and(|text| text.bytes().filter(|byte| *byte == b'.').count() == 2)
 }
 
-/// Whom the request's access token speaks for, if they may do this.
+/// Whom an access token speaks for, if they may do this.
 pub(super) async fn authenticate(
     app: &App,
     client: &Client,
-    headers: &HeaderMap,
+    token: Option<&str>,
     least: Role,
 ) -> Result<Person, ApiError> {
-    let person = match bearer(headers) {
+    let person = match token {
         Some(token) => logins::recognise(app, token).await?,
         None => None,
     };

@@ -49,6 +49,7 @@ pub async fn create(app: &App, by: &Person, email: &str, role: Role, client: &Cl
     }
     app.event(EventName::UserChanged, Severity::Info, Outcome::Success)
         .of(client)
+        .owner(by.owner)
         .detail(format!("user {} invited somebody as {}", by.user, role.as_str()))
         .emit();
     Ok(Invited { id, token, expires_at })
@@ -72,6 +73,7 @@ pub async fn accept(app: &App, token: &str, name: String, password: Secret<Strin
     }
     app.event(EventName::UserChanged, Severity::Info, Outcome::Success)
         .of(client)
+        .owner(scope.owner())
         .detail(format!("user {} accepted an invitation as {}", row.id, row.role.as_str()))
         .emit();
     logins::begin(app, &scope, &row, client).await

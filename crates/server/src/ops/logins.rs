@@ -35,6 +35,8 @@ pub struct Person {
     pub email: String,
     /// Their full name.
     pub name: String,
+    /// When the token ends, in microseconds.
+    pub expires_at: Timestamp,
 }
 
 /// What a login is continued with.
@@ -131,6 +133,7 @@ pub async fn begin(app: &App, scope: &Scope, user: &UserRow, client: &Client) ->
     }
     app.event(EventName::LoginSucceeded, Severity::Info, Outcome::Success)
         .of(client)
+        .owner(scope.owner())
         .detail(format!("user {}, login {id}", user.id))
         .emit();
     Ok(issued)
@@ -165,6 +168,7 @@ pub async fn refresh(app: &App, token: &str, client: &Client) -> Result<Issued> 
     app.store.end_login(&scope, id, now).await?;
     app.event(EventName::RefreshReused, Severity::Error, Outcome::Refused)
         .of(client)
+        .owner(scope.owner())
         .detail(format!("login {id} of user {} was ended", row.user))
         .emit();
     Err(refuse(app, client, "a refresh token that was spent"))
@@ -176,16 +180,9 @@ pub async fn refresh(app: &App, token: &str, client: &Client) -> Result<Issued> 
 /// When the store fails.
 pub async fn recognise(app: &App, token: &str) -> Result<Option<Person>> {
     let now = app.clock.now();
-    let claims = app.tokens.users.verify::<Claims>(token);
-    let Some(claims) = claims.filter(|claims| signing::end_of(claims.iat, claims.exp, now).is_some()) else {
-        return Ok(None);
-    };
-    let scope = Scope::of(claims.own);
-    let login = app.store.get_login(&scope, claims.lgn).await?;
-    if !login.is_some_and(|row| row.user == claims.sub && row.ended_at.is_none() && row.expires_at > now) {
-        return Ok(None);
-    }
-    let user = app.store.get_user(&scope, claims.sub).await?.filter(|user| user.state == UserState::Active);
+    let Some(claims) = app.tokens.users.verify::<Claims>(token) else { return Ok(None) };
+    let Some(expires_at) = signing::end_of(claims.iat, claims.exp, now) else { return Ok(None) };
+    let user = standing(app, &Scope::of(claims.own), claims.sub, claims.lgn).await?;
     Ok(user.map(|user| Person {
         owner: claims.own,
         user: user.id,
@@ -193,7 +190,21 @@ pub async fn recognise(app: &App, token: &str) -> Result<Option<Person>> {
         role: user.role,
         email: user.email,
         name: user.name,
+        expires_at,
     }))
+}
+
+/// The user of a login, if both hold as the store says now.
+///
+/// # Errors
+/// When the store fails.
+pub async fn standing(app: &App, scope: &Scope, user: UserId, login: LoginId) -> Result<Option<UserRow>> {
+    let now = app.clock.now();
+    let login = app.store.get_login(scope, login).await?;
+    if !login.is_some_and(|row| row.user == user && row.ended_at.is_none() && row.expires_at > now) {
+        return Ok(None);
+    }
+    Ok(app.store.get_user(scope, user).await?.filter(|user| user.state == UserState::Active))
 }
 
 /// A user's logins that hold, the last used first.
@@ -214,7 +225,7 @@ pub async fn end_one(app: &App, scope: &Scope, user: UserId, id: LoginId, client
         return Err(Error::not_found());
     }
     let event = app.event(EventName::LoginEnded, Severity::Info, Outcome::Success);
-    let event = event.detail(format!("login {id} of user {user}"));
+    let event = event.owner(scope.owner()).detail(format!("login {id} of user {user}"));
     match client {
         Some(client) => event.of(client).emit(),
         None => event.emit(),

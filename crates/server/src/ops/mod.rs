@@ -13,6 +13,8 @@ pub mod changes;
 pub mod chat;
 pub mod crawls;
 pub mod data_keys;
+pub mod devices;
+pub mod event_tail;
 pub mod exports;
 pub mod feedback;
 pub mod identities;

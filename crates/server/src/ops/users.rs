@@ -101,7 +101,7 @@ async fn insert(app: &App, scope: &Scope, row: &UserRow) -> Result<()> {
         Kind::Conflict => Error::new(Kind::Conflict, "conflict", "This address has an account already."),
         _ => error,
     })?;
-    tell(app, format!("user {} was added as {}", row.id, row.role.as_str()));
+    tell(app, scope, format!("user {} was added as {}", row.id, row.role.as_str()));
     Ok(())
 }
 
@@ -132,7 +132,7 @@ pub async fn named(app: &App, scope: &Scope, text: &str) -> Result<UserRow> {
 /// [`Kind::Conflict`] for the last owner; [`Kind::NotFound`] without such a user.
 pub async fn set_state(app: &App, scope: &Scope, id: UserId, state: UserState) -> Result<()> {
     settle(app.store.set_user_state(scope, id, state, app.clock.now()).await?)?;
-    tell(app, format!("user {id} is {} now", state.as_str()));
+    tell(app, scope, format!("user {id} is {} now", state.as_str()));
     Ok(())
 }
 
@@ -142,7 +142,7 @@ pub async fn set_state(app: &App, scope: &Scope, id: UserId, state: UserState) -
 /// As [`set_state`].
 pub async fn set_role(app: &App, scope: &Scope, id: UserId, role: Role) -> Result<()> {
     settle(app.store.set_user_role(scope, id, role, app.clock.now()).await?)?;
-    tell(app, format!("user {id} is {} now", role.as_str()));
+    tell(app, scope, format!("user {id} is {} now", role.as_str()));
     Ok(())
 }
 
@@ -157,7 +157,7 @@ pub async fn reset_password(app: &App, scope: &Scope, user: &UserRow, password: 
         return Err(Error::not_found());
     }
     unlock(app, user).await?;
-    tell(app, format!("the password of user {} was set anew", user.id));
+    tell(app, scope, format!("the password of user {} was set anew", user.id));
     Ok(())
 }
 
@@ -182,8 +182,8 @@ fn settle(changed: Changed) -> Result<()> {
 }
 
 /// Tells that something about users changed.
-pub(super) fn tell(app: &App, what: String) {
-    app.event(EventName::UserChanged, Severity::Info, Outcome::Success).detail(what).emit();
+pub(super) fn tell(app: &App, scope: &Scope, what: String) {
+    app.event(EventName::UserChanged, Severity::Info, Outcome::Success).owner(scope.owner()).detail(what).emit();
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -223,6 +224,7 @@ impl World {
             .replace("{digest}", &chatward::ui::loader_pin().0)
             .replace("{id}", &self.site.id.to_string())
             .replace("{login}", &format!("lgn_{}", "0".repeat(32)))
+            .replace("{device}", &format!("dev_{}", "0".repeat(32)))
     }
 
     /// A good body for a row; null where it takes none.
@@ -241,6 +243,11 @@ impl World {
                 serde_json::json!({ "token": "x", "email": "a@example.test", "password": "x", "full_name": "x" })
             }
             "/api/v1/auth/accept" => serde_json::json!({ "token": "x", "password": "x", "full_name": "x" }),
+            "/api/v1/devices" => {
+                // Each call adds one, and a name is one device's.
+                static COUNT: AtomicUsize = AtomicUsize::new(0);
+                serde_json::json!({ "name": format!("walker-{}", COUNT.fetch_add(1, Ordering::Relaxed)) })
+            }
             "/api/v1/invitations" => serde_json::json!({ "email": "new@example.test", "role": "viewer" }),
             _ => serde_json::Value::Null,
         }
