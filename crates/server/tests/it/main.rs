@@ -9,6 +9,7 @@ mod budgets;
 mod chat;
 mod commands;
 mod crawls;
+mod devices;
 mod error_bodies;
 mod failover;
 mod forged_tokens;
