@@ -4,7 +4,7 @@
 //! error that says so.
 
 use crate::app::App;
-use crate::error::{self, ApiResult};
+use crate::error::ApiResult;
 use crate::json;
 use crate::ops::devices;
 use crate::realtime::{Caller, End, Front, Session, Socket, Upgrade};
@@ -30,7 +30,7 @@ enum Said {
 /// `{"type":"auth","token":"…"}`; else it is closed with 1008. Then it is told
 /// `{"type":"ready","device","name","feeds","expires_at"}`. `{"type":"ping"}` is answered by `{"type":"pong"}`,
 /// `{"type":"renew"}` by `{"type":"token",…}`, which lets the connection go on until the new end. Feeds are not served yet:
-/// any other message is answered by an error that says so. Closed with 4001 at the token's end, 1008 when the device is
+/// any other message is answered by an error that says so, and what is no JSON by an error and a close with 1007. Closed with 4001 at the token's end, 1008 when the device is
 /// revoked or the address blocked, 1001 when the server stops. No page may open it.
 #[utoipa::path(get, path = "/api/v1/devices/socket", tag = "devices", security(("device" = [])),
     responses(
@@ -59,19 +59,18 @@ impl Front for Connected {
             "feeds": device.feeds,
             "expires_at": device.expires_at / SECOND,
         });
-        let mut answer = ready.to_string();
+        if let Err(end) = socket.send(ready.to_string()).await {
+            return end;
+        }
         loop {
-            if let Err(end) = socket.send(answer).await {
-                return end;
-            }
             let text = match socket.receive().await {
                 Ok(text) => text,
                 Err(end) => return end,
             };
-            answer = match self.answer(app, session, &text) {
-                Ok(answer) => answer.to_string(),
-                Err(refusal) => error::frame_text(&refusal, &session.client.request_id),
-            };
+            let answer = self.answer(app, session, &text).map(|answer| answer.to_string());
+            if let Err(end) = socket.answer(answer, &session.client.request_id).await {
+                return end;
+            }
         }
     }
 }
@@ -81,6 +80,7 @@ impl Connected {
         match json::parse::<Said>(text.as_bytes()) {
             Ok(Said::Ping {}) => Ok(json!({ "type": "pong" })),
             Ok(Said::Renew {}) => self.renew(app, session),
+            Err(refusal) if refusal.kind() == Kind::Malformed => Err(refusal),
             Err(_) => Err(Error::new(
                 Kind::Invalid,
                 "feeds_not_served",

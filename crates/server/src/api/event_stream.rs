@@ -1,7 +1,7 @@
 //! `GET /api/v1/events/stream`: an owner's security events as they happen.
 
 use crate::app::App;
-use crate::error::{self, ApiResult};
+use crate::error::ApiResult;
 use crate::events;
 use crate::json;
 use crate::ops::event_tail::{Asked, Filter, View};
@@ -35,7 +35,8 @@ enum Said {
 /// `{"type":"auth","token":"…"}` (programs, and pages of ours); else it is closed with 1008. Then comes
 /// `{"type":"ready","expires_at"}`, and from then on `{"type":"event","event":{…}}` for each event, in the form of the
 /// security log; those that a storm gathers into one line are counted there and do not come. `{"type":"filter","name",
-/// "address","key","session"}` narrows it and is answered by `{"type":"filtered"}`; `{"type":"ping"}` by `{"type":"pong"}`.
+/// "address","key","session"}` narrows it and is answered by `{"type":"filtered"}`; `{"type":"ping"}` by `{"type":"pong"}`;
+/// what is no JSON by an error and a close with 1007.
 /// What is about no site and no tenant is shown to the tenant that runs the installation. Closed with 4001 at the token's
 /// end, 1008 when login, role or address hold no more, 1013 when the client reads too slowly, 1001 when the server stops.
 #[utoipa::path(get, path = "/api/v1/events/stream", tag = "events", security(("user" = [])),
@@ -67,23 +68,21 @@ impl Front for Watching {
         loop {
             let next = tokio::select! {
                 text = socket.receive() => match text {
-                    Ok(text) => Some(self.answer(&text).unwrap_or_else(|refusal| {
-                        error::frame_text(&refusal, &session.client.request_id)
-                    })),
+                    Ok(text) => Some(self.answer(&text)),
                     Err(end) => return end,
                 },
                 event = events.recv() => match event {
                     Ok(event) => match view.shows(app, &event).await {
                         Ok(shows) => (shows && self.filter.takes(&event))
-                            .then(|| format!("{{\"type\":\"event\",\"event\":{}}}", events::text_of(&event))),
+                            .then(|| Ok(format!("{{\"type\":\"event\",\"event\":{}}}", events::text_of(&event)))),
                         Err(_) => return End::Failed,
                     },
                     Err(RecvError::Lagged(_)) => return End::Slow,
                     Err(RecvError::Closed) => return End::Stopping,
                 },
             };
-            if let Some(text) = next
-                && let Err(end) = socket.send(text).await
+            if let Some(answer) = next
+                && let Err(end) = socket.answer(answer, &session.client.request_id).await
             {
                 return end;
             }

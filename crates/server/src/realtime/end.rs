@@ -37,6 +37,8 @@ pub enum End {
     Binary,
     /// Text that is none.
     NotText,
+    /// Text that is no JSON.
+    NotJson,
     /// Something else that is not the protocol.
     Protocol,
     /// No answer to a ping.
@@ -66,6 +68,7 @@ impl End {
             Self::Flood => (1008, "too many frames or bytes"),
             Self::Binary => (1003, "only text is understood"),
             Self::NotText => (1007, "not text in UTF-8"),
+            Self::NotJson => (1007, "not JSON"),
             Self::Protocol => (1002, "not the protocol"),
             Self::Silent => (1008, "no answer to a ping"),
             Self::Slow => (1013, "the reader is too slow"),
@@ -124,6 +127,7 @@ mod tests {
             End::Flood,
             End::Binary,
             End::NotText,
+            End::NotJson,
             End::Protocol,
             End::Silent,
             End::Slow,

@@ -5,7 +5,8 @@
 
 use super::End;
 use super::meter::Metered;
-use crate::config;
+use crate::{config, error};
+use chatward_types::{Error, Kind};
 use futures_util::{SinkExt, StreamExt};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
@@ -114,6 +115,20 @@ impl Socket {
         self.transmit(Message::Text(text.into())).await?;
         self.sent += 1;
         Ok(())
+    }
+
+    /// Answers a text: what is no JSON gets an error and ends the socket, what is refused gets an error.
+    ///
+    /// # Errors
+    /// As [`Socket::send`], and [`End::NotJson`].
+    pub async fn answer(&mut self, answer: Result<String, Error>, request_id: &str) -> Result<(), End> {
+        match answer {
+            Ok(text) => self.send(text).await,
+            Err(refusal) => {
+                self.send(error::frame_text(&refusal, request_id)).await?;
+                if refusal.kind() == Kind::Malformed { Err(End::NotJson) } else { Ok(()) }
+            }
+        }
     }
 
     /// Texts received and sent.

@@ -1,6 +1,6 @@
 //! Devices (AUTH-03, AUTH-08): the owner's list, tokens of a purpose of their own, renewal, revocation, and the command line.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking, as tests do")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests fail by panicking, as tests do")]
 
 use crate::frames::sockets_world;
 use crate::process::{Server, add_site, run};
@@ -172,7 +172,8 @@ fn with(object: &Value, name: &str, value: Value) -> Value {
 
 /// A ring's signing key, for a forger who holds it.
 async fn key_of(world: &World, purpose: &str) -> (String, Secret<[u8; 32]>) {
-    let row = world.app.store.signing_keys(purpose).await.unwrap().remove(0);
+    let row = world.app.store.signing_keys(purpose).await.unwrap();
+    let row = row.into_iter().next().expect("each purpose has a key of its own");
     let bytes = world.app.vault.open(&format!("signing:{purpose}:{}", row.kid), &row.sealed).unwrap();
     (row.kid, Secret::new(bytes.try_into().unwrap()))
 }

@@ -235,6 +235,36 @@ async fn what_is_no_handshake_gets_an_answer_and_no_socket() {
     assert_eq!(world.app.sockets.open(), 0);
 }
 
+#[tokio::test]
+async fn what_is_no_json_gets_an_error_and_a_close_and_what_is_refused_an_error() {
+    let world = sockets_world().start().await;
+    let (_, device) = world.device("terminal-1").await;
+    let admin = world.user("admin@example.test", Role::Admin).await;
+    let access = world.access(world.app.owner, &admin).await;
+    for (path, token, invalid) in [(DEVICE, &device, "feeds_not_served"), (EVENTS, &access, "invalid")] {
+        let mut socket = world.ready(path, token).await;
+        for message in [json!({ "type": "poem" }), json!({}), json!([]), json!("x"), json!({ "type": "ping", "x": 1 })]
+        {
+            socket.say(&message).await;
+            let error = socket.expect("error").await;
+            assert_eq!(error["error"]["code"], invalid, "{path} {message}");
+            assert!(!error.to_string().contains("poem"), "nothing is echoed: {error}");
+        }
+        assert!(socket.is_alive().await, "{path}: it stays open");
+        for text in ["", "{", "{\"type\":\"ping\"} x", "poem", "{\"type\":\"ping\"", "\u{feff}{}"] {
+            let mut socket = world.ready(path, token).await;
+            socket.send(Message::Text(text.into())).await;
+            let error = socket.expect("error").await;
+            assert_eq!(error["error"]["code"], "malformed_json", "{path} {text}");
+            assert_eq!(socket.close_code().await, 1007, "{path} {text}");
+            let mut nobody = world.open_socket(path, &[]).await.ok().unwrap();
+            nobody.send(Message::Text(text.into())).await;
+            nobody.expect("error").await;
+            assert_eq!(nobody.close_code().await, 1008, "{path} {text}");
+        }
+    }
+}
+
 /// A fragment: the first of a text where `first`, never the last.
 fn fragment(first: bool, payload: &[u8]) -> Message {
     let code = if first { Data::Text } else { Data::Continue };
