@@ -286,6 +286,6 @@ async fn settle(mut tx: Tx, scope: &Scope, id: UserId, touched: u64, now: Timest
 }
 
 /// Requests read a user's row; open sockets have to hear that it changed.
-async fn announce(tx: &mut Tx, scope: &Scope, id: UserId, now: Timestamp) -> Result<()> {
+pub(crate) async fn announce(tx: &mut Tx, scope: &Scope, id: UserId, now: Timestamp) -> Result<()> {
     record_change(tx, change::USER_CHANGED, Some(scope.owner()), &[&id.to_string()], now).await
 }

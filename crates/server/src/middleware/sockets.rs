@@ -48,6 +48,7 @@ pub async fn prove(app: &App, client: &Client, caller: SocketCaller, token: Opti
     match caller {
         SocketCaller::User(least) => {
             let person = people::authenticate(app, client, token, least).await?;
+            people::refuse_without_factor(&person)?;
             Ok(Caller::User { person: Arc::new(person), least })
         }
         SocketCaller::Device => {

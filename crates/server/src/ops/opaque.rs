@@ -6,7 +6,7 @@
 
 use crate::ops::signing;
 use chatward_store::Store;
-use chatward_types::{Clock, Entropy, Error, OwnerId, Result, Secret};
+use chatward_types::{Clock, Entropy, Error, OwnerId, Result, Secret, UserId};
 use chatward_vault::{Vault, base62_decode, base62_encode, derive, digest, equal_constant_time, hmac_sha256};
 use std::fmt;
 
@@ -17,6 +17,7 @@ pub struct AccountKeys {
     lookup: Secret<[u8; 32]>,
     refresh: Secret<[u8; 32]>,
     invitation: Secret<[u8; 32]>,
+    recovery_code: Secret<[u8; 32]>,
 }
 
 /// What a token is for; one of a kind is none of another.
@@ -59,12 +60,19 @@ impl AccountKeys {
             lookup: derive(key, "account lookup"),
             refresh: derive(key, "refresh token"),
             invitation: derive(key, "invitation"),
+            recovery_code: derive(key, "recovery code"),
         }
     }
 
     /// What an address is found by. It says nothing about the address to whoever lacks the key.
     pub fn lookup(&self, email: &str) -> String {
         hmac_sha256(&self.lookup, email.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// What the store holds of a recovery code: worth nothing without the key, nor with another user.
+    pub fn recovery_code(&self, owner: OwnerId, user: UserId, code: &Secret<[u8; 10]>) -> [u8; 32] {
+        let message = Secret::new([owner.as_bytes(), user.as_bytes(), code.expose().as_slice()].concat());
+        hmac_sha256(&self.recovery_code, message.expose())
     }
 
     /// A new token, and the hash to store.

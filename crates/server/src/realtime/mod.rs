@@ -114,8 +114,9 @@ impl Caller {
     async fn still_holds(&self, app: &App) -> Result<bool> {
         match self {
             Self::User { person, least } => {
-                let user = logins::standing(app, &Scope::of(person.owner), person.user, person.login).await?;
-                Ok(user.is_some_and(|user| user.role >= *least))
+                let Person { owner, user, login, expires_at, .. } = **person;
+                let person = logins::standing(app, &Scope::of(owner), user, login, expires_at).await?;
+                Ok(person.is_some_and(|person| person.role >= *least && !person.must_enrol))
             }
             Self::Device(device) => devices::still_holds(app, device.owner, device.id).await,
         }

@@ -248,6 +248,11 @@ impl World {
                 static COUNT: AtomicUsize = AtomicUsize::new(0);
                 serde_json::json!({ "name": format!("walker-{}", COUNT.fetch_add(1, Ordering::Relaxed)) })
             }
+            "/api/v1/account/totp" => serde_json::json!({ "password": crate::people::PASSWORD }),
+            "/api/v1/account/totp/confirm" => serde_json::json!({ "code": "000000" }),
+            "/api/v1/account/recovery-codes" => {
+                serde_json::json!({ "password": crate::people::PASSWORD, "code": "000000" })
+            }
             "/api/v1/invitations" => serde_json::json!({ "email": "new@example.test", "role": "viewer" }),
             _ => serde_json::Value::Null,
         }

@@ -19,6 +19,7 @@ mod production;
 mod records;
 mod resilience;
 mod schema;
+mod second_factors;
 mod tenancy;
 mod trail;
 mod widget;
