@@ -141,6 +141,18 @@ async fn a_credential_that_holds_opens_the_socket_at_the_upgrade_or_in_the_first
 }
 
 #[tokio::test]
+async fn whoever_must_have_a_second_factor_first_opens_nothing() {
+    let world = sockets_world().set("accounts.second_factor", "admins").start().await;
+    let admin = world.user("admin@example.test", Role::Admin).await;
+    let access = world.access(world.app.owner, &admin).await;
+    let refused = world.open_socket(EVENTS, &[("authorization", &format!("Bearer {access}"))]).await.err().unwrap();
+    assert_eq!((refused.status.as_u16(), refused.code().as_str()), (403, "second_factor_required"));
+    let mut socket = world.open_with_frame(EVENTS, &access).await;
+    assert_eq!(socket.expect("error").await["error"]["code"], "second_factor_required");
+    assert_eq!(socket.close_code().await, 1008);
+}
+
+#[tokio::test]
 async fn no_page_of_anybody_else_opens_a_socket_and_no_cookie_or_query_proves_anything() {
     let world = sockets_world().set("sockets.first_frame_timeout", "100ms").start().await;
     let (_, device) = world.device("terminal-1").await;
@@ -279,7 +291,7 @@ async fn frames_that_are_too_large_too_many_or_no_text_end_the_socket() {
     let open = async || world.ready(DEVICE, &token).await;
 
     let mut socket = open().await;
-    socket.send(Message::Text("x".repeat(1024).into())).await;
+    socket.send(Message::Text(format!("\"{}\"", "x".repeat(1022)).into())).await;
     assert_eq!(socket.expect("error").await["error"]["code"], "feeds_not_served", "as large as may be");
     socket.send(Message::Text("x".repeat(1025).into())).await;
     assert_eq!(socket.close_code().await, 1009, "a frame over the cap");
