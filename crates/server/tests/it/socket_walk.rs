@@ -57,7 +57,7 @@ pub(crate) async fn walk(world: &World, row: &Row, policy: SocketPolicy, cases: 
     let what = |who: &str| format!("{} {policy:?} as {who}", row.path);
     let refused = world.open_socket(row.path, &[("authorization", "")]).await;
     assert_eq!(refused.err().map(|reply| reply.status.as_u16()), Some(401), "{}", what("nobody"));
-    let mut nobody = world.open_socket(row.path, &[]).await.ok().expect("an upgrade");
+    let mut nobody = world.open_socket(row.path, &[]).await.expect("an upgrade");
     nobody.say(&json!({ "type": "ping" })).await;
     assert_eq!(nobody.close_code().await, 1008, "{}", what("nobody"));
     for (who, token, refusal) in cases {

@@ -1,6 +1,6 @@
 //! WebSockets over real connections (AUTH-09, RATE-04): who gets in, by what, in what time, and what a socket may cost.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail by panicking, as tests do")]
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking, as tests do")]
 
 use crate::frames::{DEVICE, EVENTS, Heard, Ws, sockets_world};
 use crate::wire::{count_of, until};
