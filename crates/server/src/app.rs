@@ -25,6 +25,7 @@ use crate::ops::trail::Trail;
 use crate::ops::trail_webhook::Delivery;
 use crate::ops::verified::VerifiedTokens;
 use crate::ops::{installation, upstreams};
+use crate::realtime::Sockets;
 use crate::telemetry::Metrics;
 use bytes::Bytes;
 use chatward_egress::{Egress, Reach, SystemResolver};
@@ -105,6 +106,8 @@ pub struct Parts {
     pub abuse: Abuse,
     /// Open connections.
     pub connections: Arc<ConnectionCounter>,
+    /// Open WebSockets.
+    pub sockets: Sockets,
     /// Sites by key and id.
     pub sites: Sites,
     /// Sessions in use.
@@ -166,6 +169,8 @@ pub struct Rules {
     pub files: Vec<Rule>,
     /// Routes that take a password, or a token for another.
     pub sign_in: Vec<Rule>,
+    /// New WebSockets.
+    pub sockets: Vec<Rule>,
 }
 
 /// What differs between the server, the demo, the command line and a test.
@@ -238,6 +243,7 @@ impl App {
             gate: Arc::new(Gate::new(config.server.trusted_proxies.clone(), config.blocks.allowed.clone())),
             abuse: Abuse::new(&config.blocks),
             connections: Arc::new(ConnectionCounter::new()),
+            sockets: Sockets::new(&config.sockets),
             account_keys,
             passwords: Passwords::new(config.accounts.password_workers),
             backoff: AddressBackoff::default(),
@@ -348,7 +354,7 @@ impl EventBuilder<'_> {
         self
     }
 
-    /// Whose it is.
+    /// The tenant concerned.
     pub fn owner(mut self, owner: OwnerId) -> Self {
         self.event.owner = Some(owner);
         self
@@ -390,6 +396,7 @@ fn rules(config: &Config) -> Rules {
         files: vec![Rule { limit: api.limit.saturating_mul(10), ..api }],
         api: vec![api],
         sign_in: vec![Rule { limit: limits.sign_in_per_minute, window_seconds: 60 }],
+        sockets: vec![Rule { limit: limits.sockets_per_minute, window_seconds: 60 }],
     }
 }
 

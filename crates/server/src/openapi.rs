@@ -83,6 +83,13 @@ use utoipa::OpenApi;
         crate::api::invitations::create_invitation,
         crate::api::invitations::list_invitations,
         crate::api::invitations::delete_invitation,
+        crate::api::devices::list_devices,
+        crate::api::devices::create_device,
+        crate::api::devices::delete_device,
+        crate::api::devices::create_token,
+        crate::api::device_token::renew_token,
+        crate::api::device_socket::open_socket,
+        crate::api::event_stream::open_stream,
     ),
     components(schemas(ErrorBody, ErrorDetail)),
     modifiers(&Credentials),
@@ -92,6 +99,8 @@ use utoipa::OpenApi;
         (name = "conversations", description = "What was said on an owner's sites."),
         (name = "security", description = "What the administrators of the installation see and do."),
         (name = "accounts", description = "How users come in, go on and leave, and who else may."),
+        (name = "devices", description = "An owner's devices, their tokens and their connection. Feeds are not served yet."),
+        (name = "events", description = "Security events as they happen."),
         (name = "pages", description = "Pages and files of the chat itself."),
         (name = "health", description = "Probes.")
     )
@@ -116,6 +125,9 @@ impl utoipa::Modify for Credentials {
         let mut bearer = Http::new(HttpAuthScheme::Bearer);
         bearer.description = Some("The access token of a user; POST /api/v1/auth/login returns one.".to_owned());
         components.add_security_scheme("user", SecurityScheme::Http(bearer));
+        let mut bearer = Http::new(HttpAuthScheme::Bearer);
+        bearer.description = Some("The token of a device (`chatward device token`). Never from a browser.".to_owned());
+        components.add_security_scheme("device", SecurityScheme::Http(bearer));
         let cookie = ApiKeyValue::with_description(
             crate::middleware::cookies::ACCESS,
             "The same token in a cookie that a login with `\"mode\": \"cookie\"` sets; from our own pages only.",

@@ -30,6 +30,12 @@ pub mod change {
     pub const BLOCKS_CHANGED: &str = "blocks_changed";
     /// The lockdown was switched; the subject is `on` or `off`.
     pub const LOCKDOWN_CHANGED: &str = "lockdown_changed";
+    /// A device was revoked; the subject is its id.
+    pub const DEVICE_REVOKED: &str = "device_revoked";
+    /// A login was ended; the subject is its id.
+    pub const LOGIN_ENDED: &str = "login_ended";
+    /// A user's role, state or password was changed; the subject is their id.
+    pub const USER_CHANGED: &str = "user_changed";
 }
 
 /// One change.

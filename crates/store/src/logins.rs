@@ -3,10 +3,12 @@
 //! Owns: the table `logins`, bounded by the user. A rotation succeeds once for each token, on all nodes together, because
 //! it names the hash that it replaces. Never sees a token.
 
+use crate::changes::{change, record_change};
 use crate::engine_sql::LOCK_USERS;
 use crate::statement::{Statement, execute, first, row, rows, value};
 use crate::store::Store;
 use crate::tx::Tx;
+use crate::users::announce;
 use chatward_types::{LoginId, Result, Scope, Timestamp, UserId};
 
 const INSERT_LOGIN: Statement = Statement::both(
@@ -185,6 +187,8 @@ impl Store {
         if execute!(tx, END_LOGIN, scope.owner(), id, now)? == 0 {
             return Ok(false);
         }
+        // Requests read the row; open sockets have to hear of it.
+        record_change(&mut tx, change::LOGIN_ENDED, Some(scope.owner()), &[&id.to_string()], now).await?;
         tx.commit().await?;
         Ok(true)
     }
@@ -193,13 +197,13 @@ impl Store {
 /// Ends every login of a user, in the transaction that is the reason.
 pub(crate) async fn end_all(tx: &mut Tx, scope: &Scope, user: UserId, now: Timestamp) -> Result<()> {
     execute!(tx, END_LOGINS, scope.owner(), user, now)?;
-    Ok(())
+    announce(tx, scope, user, now).await
 }
 
 /// Ends every login of a user but one, in the transaction that is the reason.
 pub(crate) async fn end_others(tx: &mut Tx, scope: &Scope, user: UserId, stays: LoginId, now: Timestamp) -> Result<()> {
     execute!(tx, END_OTHER_LOGINS, scope.owner(), user, stays, now)?;
-    Ok(())
+    announce(tx, scope, user, now).await
 }
 
 /// Notes that a login's user has proved their second factor in it. `false` when it does not hold.

@@ -87,6 +87,14 @@ const MIGRATIONS: &[Migration] = &[
             include_str!("../migrations/postgres/0009_owners.sql"),
         ),
     },
+    Migration {
+        version: 10,
+        name: "0010_devices",
+        text: Statement::pair(
+            include_str!("../migrations/sqlite/0010_devices.sql"),
+            include_str!("../migrations/postgres/0010_devices.sql"),
+        ),
+    },
 ];
 
 const CREATE_TABLE: Statement = Statement::both(

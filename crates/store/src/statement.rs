@@ -6,8 +6,8 @@
 //! takes a missing value as NULL. Never builds a text at run time, never opens a transaction.
 
 use chatward_types::{
-    ConversationId, FeedbackId, InvitationId, JobId, KeyScope, LoginId, MessageId, NodeId, OwnerId, PageId, Role,
-    SessionId, SiteId, UsageId, UserId,
+    ConversationId, DeviceId, FeedbackId, InvitationId, JobId, KeyScope, LoginId, MessageId, NodeId, OwnerId, PageId,
+    Role, SessionId, SiteId, UsageId, UserId,
 };
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Decode, Encode, Postgres, Row, Sqlite, Type, postgres::PgRow};
@@ -159,7 +159,8 @@ ids!(
     NodeId,
     UserId,
     LoginId,
-    InvitationId
+    InvitationId,
+    DeviceId
 );
 
 /// A closed set of words stored as text.

@@ -90,6 +90,14 @@ pub enum EventName {
     LockdownChanged,
     /// Old records were taken from the audit trail.
     AuditTrailPruned,
+    /// A device proved itself, or did not.
+    DeviceAuthentication,
+    /// A device was added or revoked, or got a token.
+    DeviceChanged,
+    /// A WebSocket was opened.
+    WebSocketOpened,
+    /// A WebSocket ended.
+    WebSocketClosed,
 }
 
 impl EventName {
@@ -138,6 +146,10 @@ impl EventName {
             Self::BlockChanged => "BLOCK_CHANGED",
             Self::LockdownChanged => "LOCKDOWN_CHANGED",
             Self::AuditTrailPruned => "AUDIT_TRAIL_PRUNED",
+            Self::DeviceAuthentication => "DEVICE_AUTHENTICATION",
+            Self::DeviceChanged => "DEVICE_CHANGED",
+            Self::WebSocketOpened => "WEBSOCKET_OPENED",
+            Self::WebSocketClosed => "WEBSOCKET_CLOSED",
         }
     }
 }

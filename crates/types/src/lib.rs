@@ -15,7 +15,7 @@ pub use clock::{Clock, DAY, Entropy, HOUR, MINUTE, SECOND, SystemClock, Timestam
 pub use error::{BoxedSource, Error, Kind, Result};
 pub use event::{Event, EventName, Outcome, Severity};
 pub use id::{
-    ConversationId, FeedbackId, Id, IdError, InvitationId, JobId, LoginId, MessageId, NodeId, OwnerId, PageId,
-    ReceiptId, RequestId, SessionId, SiteId, UsageId, UserId,
+    ConversationId, DeviceId, FeedbackId, Id, IdError, InvitationId, JobId, LoginId, MessageId, NodeId, OwnerId,
+    PageId, ReceiptId, RequestId, SessionId, SiteId, UsageId, UserId,
 };
 pub use secret::Secret;

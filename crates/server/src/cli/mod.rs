@@ -8,6 +8,7 @@ mod ask;
 mod audit;
 mod blocks;
 mod demo;
+mod device;
 mod events;
 mod key;
 mod login_session;
@@ -78,6 +79,9 @@ enum Command {
     /// List and end the logins of a user, device by device
     #[command(subcommand)]
     LoginSession(login_session::LoginSessionCommand),
+    /// Add, list and revoke devices, and issue their tokens
+    #[command(subcommand)]
+    Device(device::DeviceCommand),
     /// Print a strong secret from the system's random source: 256 bits in 44 letters and digits
     #[command(after_help = "Example: chatward secret > jwt-secret")]
     Secret,
@@ -178,6 +182,7 @@ async fn run(cli: Cli) -> Outcome {
         Command::Key(command) => key::run(&common, command).await,
         Command::User(command) => user::run(&common, command).await,
         Command::LoginSession(command) => login_session::run(&common, command).await,
+        Command::Device(command) => device::run(&common, command).await,
         Command::Secret => secret::run(&common),
         Command::Receipt(command) => receipt::run(&common, command).await,
         Command::Block(arguments) => blocks::block(&common, &arguments).await,

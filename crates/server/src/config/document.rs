@@ -9,7 +9,7 @@ use super::section::{Section, Setting};
 use super::shape::Secrecy;
 use super::{
     Accounts, Admin, Audit, Blocks, Budgets, Config, Cors, Crawl, Database, Feeds, Front, Headers, Installation,
-    Limits, Logging, Messages, Origin, ProviderConfig, Server, Sessions, Vault, sections,
+    Limits, Logging, Messages, Origin, ProviderConfig, Server, Sessions, Sockets, Vault, sections,
 };
 use std::fmt::Write as _;
 
@@ -174,6 +174,7 @@ pub(super) fn redacted(config: &Config) -> String {
     print("[logging]", Logging::TABLE, config.logging.show());
     print("[audit]", Audit::TABLE, config.audit.show());
     print("[blocks]", Blocks::TABLE, config.blocks.show());
+    print("[sockets]", Sockets::TABLE, config.sockets.show());
     print("[headers]", Headers::TABLE, config.headers.show());
     print("[feeds]", Feeds::TABLE, config.feeds.show());
     out

@@ -17,6 +17,7 @@ mod rules_secrets;
 mod section;
 mod sections;
 mod sections_answers;
+mod sections_sockets;
 mod shape;
 #[cfg(test)]
 mod tests;
@@ -30,6 +31,7 @@ pub use sections::{
     Installation, Limits, LogFormat, LogLevel, Logging, Registration, SecondFactorDemand, Server, Sessions, Vault,
 };
 pub use sections_answers::{Budgets, Crawl, Messages, ProviderConfig, ProviderKind};
+pub use sections_sockets::Sockets;
 
 use chatward_types::Environment;
 use layers::Layers;
@@ -78,6 +80,8 @@ pub struct Config {
     pub audit: Audit,
     /// Blocked addresses.
     pub blocks: Blocks,
+    /// WebSockets.
+    pub sockets: Sockets,
     /// Response headers.
     pub headers: Headers,
     /// Broadcast feeds.
@@ -205,6 +209,7 @@ impl Config {
             logging: Logging::read(&mut layers, Logging::TABLE)?,
             audit: Audit::read(&mut layers, Audit::TABLE)?,
             blocks: Blocks::read(&mut layers, Blocks::TABLE)?,
+            sockets: Sockets::read(&mut layers, Sockets::TABLE)?,
             headers: Headers::read(&mut layers, Headers::TABLE)?,
             feeds: Feeds::read(&mut layers, Feeds::TABLE)?,
             origins: BTreeMap::new(),
@@ -257,6 +262,7 @@ fn sections() -> Vec<section::Section> {
         Logging::section(),
         Audit::section(),
         Blocks::section(),
+        Sockets::section(),
         Headers::section(),
         Feeds::section(),
     ]

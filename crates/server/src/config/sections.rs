@@ -164,6 +164,8 @@ section! {
         api_window_seconds: u32 = Text("900"), whole(1, 86_400), [];
         /// Requests a minute of the routes that take a password or a token for another.
         sign_in_per_minute: u32 = Text("20"), whole(1, 1_000_000), [];
+        /// WebSockets that an address may open a minute.
+        sockets_per_minute: u32 = Text("10"), whole(1, 1_000_000), [];
         /// Addresses remembered one by one; beyond them networks are counted instead.
         tracked_addresses: usize = Text("65536"), whole(1024, 16_777_216), [];
         /// Requests in flight from which on limits tighten.

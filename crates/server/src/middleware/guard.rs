@@ -4,7 +4,7 @@
 //! Every front passes here; none has a copy of its own.
 
 use super::cors::{self, Origin};
-use super::{Answered, Client, cookies, headers, keys, people};
+use super::{Answered, Client, cookies, devices, headers, keys, people, sockets};
 use crate::app::App;
 use crate::error::{ApiError, Carried};
 use crate::limits::{Decision, Rule};
@@ -63,7 +63,13 @@ pub async fn run(State((app, row)): State<(App, Row)>, mut request: Request, nex
 /// Whether a page of this origin may read the response.
 fn may_read(app: &App, row: Row, origin: &str, response: &Response) -> bool {
     match row.policy {
-        Policy::Public | Policy::Manage(..) | Policy::User(_) | Policy::Enrolment | Policy::SignIn => false,
+        Policy::Public
+        | Policy::Manage(..)
+        | Policy::User(_)
+        | Policy::Enrolment
+        | Policy::SignIn
+        | Policy::Device
+        | Policy::WebSocket(_) => false,
         Policy::NamedOrigin => origins::is_exact(origin),
         Policy::SiteOrigin | Policy::Visitor => {
             app.origins.is_known(origin) && !Carried::has_code(response, cors::REFUSED)
@@ -106,6 +112,18 @@ async fn admit(app: &App, row: Row, client: &Client, origin: &Origin, request: &
             request.extensions_mut().insert(Arc::new(person));
         }
         Policy::SignIn => people::refuse_foreign_page(app, client, origin, request.headers())?,
+        Policy::Device => {
+            devices::refuse_page(app, client, request.headers())?;
+            let device = devices::authenticate(app, client, bearer(request.headers())).await?;
+            request.extensions_mut().insert(Arc::new(device));
+        }
+        Policy::WebSocket(policy) => {
+            let admission = {
+                let has_query = request.uri().query().is_some();
+                sockets::admit(app, client, policy, has_query, request.headers()).await?
+            };
+            request.extensions_mut().insert(admission);
+        }
         Policy::SiteOrigin => {
             // Which of the site's origins it is, ops checks; here it must at least be somebody's.
             match origin {
@@ -135,7 +153,10 @@ async fn admit_person(
 ) -> Result<Person, ApiError> {
     people::refuse_foreign_page(app, client, origin, headers)?;
     cookies::refuse_foreign_page(app, client, method, headers)?;
-    people::authenticate(app, client, headers, least).await
+    // Another scheme's credential is one that does not hold.
+    let other = || headers.contains_key(AUTHORIZATION).then_some("");
+    let token = bearer(headers).or_else(|| cookies::access(headers)).or_else(other);
+    people::authenticate(app, client, token, least).await
 }
 
 /// Counts a request in the windows of its group; refuses with 429 when one is full.
@@ -145,6 +166,7 @@ pub fn count(app: &App, group: Limit, client: &Client) -> Result<Option<Decision
         Limit::Api => &app.rules.api,
         Limit::Files => &app.rules.files,
         Limit::SignIn => &app.rules.sign_in,
+        Limit::Sockets => &app.rules.sockets,
         Limit::Health => return Ok(None),
     };
     let decision = app.limiter.check(group as u8, client.address, rules, app.load.scale(), app.clock.now());

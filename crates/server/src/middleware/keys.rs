@@ -24,11 +24,14 @@ pub(super) async fn refuse_in_browser(app: &App, client: &Client, headers: &Head
         return Ok(());
     }
     // A name is told only of a key that holds: a key's id is no secret, and an alarm that anybody can ring is none.
-    let detail = match issued_keys::recognise(app, text).await {
-        Ok(Some(holder)) => format!("key {} came from a browser; revoke it", holder.id),
-        _ => "what begins like a secret key came from a browser".to_owned(),
+    let mut event = app.event(EventName::SecretKeyExposed, Severity::Error, Outcome::Refused).of(client);
+    event = match issued_keys::recognise(app, text).await {
+        Ok(Some(holder)) => {
+            event.owner(holder.owner).detail(format!("key {} came from a browser; revoke it", holder.id))
+        }
+        _ => event.detail("what begins like a secret key came from a browser"),
     };
-    app.event(EventName::SecretKeyExposed, Severity::Error, Outcome::Refused).of(client).detail(detail).emit();
+    event.emit();
     Err(Error::new(
         Kind::Forbidden,
         "secret_key_exposed",

@@ -7,12 +7,14 @@
 pub mod address;
 pub mod cookies;
 pub mod cors;
-mod gate;
+mod devices;
+pub mod gate;
 pub mod guard;
 pub mod headers;
 pub mod host;
 mod keys;
 mod people;
+pub mod sockets;
 
 pub use crate::client::Client;
 

@@ -13,7 +13,6 @@ use crate::error::ApiError;
 use crate::ops::logins::{self, Person};
 use chatward_types::{Error, EventName, Kind, Outcome, Role, Severity};
 use http::HeaderMap;
-use http::header::AUTHORIZATION;
 
 /// Whether what the request has is a signed token, or a cookie, rather than a key.
 pub(super) fn is_access_token(headers: &HeaderMap) -> bool {
@@ -21,19 +20,19 @@ pub(super) fn is_access_token(headers: &HeaderMap) -> bool {
         || bearer(headers).is_some_and(|text| text.bytes().filter(|byte| *byte == b'.').count() == 2)
 }
 
-/// Whom the request's access token speaks for, if they may do this.
+/// Whom an access token speaks for, if they may do this; without one, the refusal says so.
 pub(super) async fn authenticate(
     app: &App,
     client: &Client,
-    headers: &HeaderMap,
+    token: Option<&str>,
     least: Role,
 ) -> Result<Person, ApiError> {
-    let person = match bearer(headers).or_else(|| cookies::access(headers)) {
+    let person = match token {
         Some(token) => logins::recognise(app, token).await?,
         None => None,
     };
     let Some(person) = person else {
-        if headers.contains_key(AUTHORIZATION) || cookies::access(headers).is_some() {
+        if token.is_some() {
             let event = app.event(EventName::TokenRefused, Severity::Warning, Outcome::Refused);
             event.of(client).detail("an access token that does not hold").emit();
         } else {

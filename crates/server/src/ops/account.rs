@@ -55,7 +55,7 @@ pub async fn change_password(
         // Another request was first, and with it this password is not the current one any more.
         return Err(refuse(app, client));
     }
-    users::tell(app, Some(client), format!("user {} changed their password; other logins ended", person.user));
+    users::tell(app, &scope, Some(client), format!("user {} changed their password; other logins ended", person.user));
     Ok(())
 }
 
@@ -66,8 +66,8 @@ pub async fn change_password(
 pub async fn leave(app: &App, person: &Person, client: &Client) -> Result<()> {
     let scope = Scope::of(person.owner);
     let store = audited(app, &scope, &Actor::User(person.user), person.user, &json!({ "what": "user left" }))?;
-    users::settle(store.delete_user(&scope, person.user, None).await?)?;
-    users::tell(app, Some(client), format!("user {} left", person.user));
+    users::settle(store.delete_user(&scope, person.user, None, app.clock.now()).await?)?;
+    users::tell(app, &scope, Some(client), format!("user {} left", person.user));
     Ok(())
 }
 

@@ -30,6 +30,7 @@ pub async fn apply_since(app: &App, mut seq: i64) -> Result<i64> {
                 }
                 change::SESSION_ERASED => app.sessions.forget(&SessionId::from_verified(row.subject)),
                 change::BLOCKS_CHANGED | change::LOCKDOWN_CHANGED => gate_changed = true,
+                change::DEVICE_REVOKED | change::LOGIN_ENDED | change::USER_CHANGED => app.sockets.wake(&row.subject),
                 other => tracing::warn!(kind = other, "a change of a kind that this version does not know"),
             }
         }

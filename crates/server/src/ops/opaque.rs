@@ -145,6 +145,7 @@ mod tests {
         let text = text.expose();
         let token = keys.parse(Kind::Refresh, text).expect("its own text");
         assert_eq!((token.owner, token.id, token.hash), (owner, [9; 16], hash));
+        assert_ne!(keys.refresh.expose(), keys.invitation.expose(), "each kind has a key of its own");
         assert!(keys.parse(Kind::Invitation, text).is_none());
         assert!(keys.parse(Kind::Invitation, &text.replace("cw_rt_", "cw_iv_")).is_none());
         assert!(keys.parse(Kind::Recovery, &text.replace("cw_rt_", "cw_rc_")).is_none());

@@ -33,6 +33,8 @@ pub struct Purpose {
 pub const VISITOR: Purpose = Purpose { name: "visitor", kind: "visitor+jwt", audience: "chatward:visitor" };
 /// A user's access token.
 pub const USER: Purpose = Purpose { name: "user", kind: "user+jwt", audience: "chatward:user" };
+/// A device's token.
+pub const DEVICE: Purpose = Purpose { name: "device", kind: "device+jwt", audience: "chatward:device" };
 /// What the loader gets on a site's page and the frame trades.
 pub const TICKET: Purpose = Purpose { name: "ticket", kind: "ticket+jwt", audience: "chatward:ticket" };
 /// What brings a visitor back to a session, together with a ticket.
@@ -268,10 +270,10 @@ mod tests {
 
     #[test]
     fn a_token_of_one_purpose_is_none_of_another() {
-        let rings: Vec<Ring> = [VISITOR, TICKET, RESUME, RECEIPT, USER].into_iter().map(Ring::sample).collect();
+        let rings: Vec<Ring> = [VISITOR, TICKET, RESUME, RECEIPT, USER, DEVICE].into_iter().map(Ring::sample).collect();
         for (at, signing) in rings.iter().enumerate() {
             for (other, checking) in rings.iter().enumerate() {
-                // All five have the same keys here, so only type and audience can tell them apart.
+                // All six have the same keys here, so only type and audience can tell them apart.
                 assert_eq!(checking.verify::<Claims>(&token(signing)).is_some(), at == other);
             }
         }

@@ -30,6 +30,8 @@ pub struct Tokens {
     visitors: Ring,
     /// For `ops::logins`.
     pub users: Ring,
+    /// For `ops::devices`.
+    pub devices: Ring,
     /// For `ops::tickets`.
     pub tickets: Ring,
     /// For `ops::resumes`.
@@ -63,6 +65,7 @@ impl Tokens {
         Ok(Self {
             visitors: ring(signing::VISITOR).await?,
             users: ring(signing::USER).await?,
+            devices: ring(signing::DEVICE).await?,
             tickets: ring(signing::TICKET).await?,
             resumes: ring(signing::RESUME).await?,
             receipts: ring(signing::RECEIPT).await?,
@@ -126,6 +129,7 @@ mod tests {
         Tokens {
             visitors: Ring::sample(signing::VISITOR),
             users: Ring::sample(signing::USER),
+            devices: Ring::sample(signing::DEVICE),
             tickets: Ring::sample(signing::TICKET),
             resumes: Ring::sample(signing::RESUME),
             receipts: Ring::sample(signing::RECEIPT),

@@ -22,6 +22,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -226,6 +227,7 @@ impl World {
             .replace("{login}", &format!("lgn_{}", "0".repeat(32)))
             .replace("{user}", &format!("usr_{}", "0".repeat(32)))
             .replace("{invitation}", &format!("inv_{}", "0".repeat(32)))
+            .replace("{device}", &format!("dev_{}", "0".repeat(32)))
     }
 
     /// A good body for a row; null where it takes none.
@@ -255,6 +257,11 @@ impl World {
             "/api/v1/sites" => serde_json::json!({ "url": "http://another.test/", "name": "Another" }),
             "/api/v1/blocks" => serde_json::json!({ "network": "203.0.113.77" }),
             "/api/v1/lockdown" => serde_json::json!({ "reason": "a test" }),
+            "/api/v1/devices" => {
+                // Each call adds one, and a name is one device's.
+                static COUNT: AtomicUsize = AtomicUsize::new(0);
+                serde_json::json!({ "name": format!("walker-{}", COUNT.fetch_add(1, Ordering::Relaxed)) })
+            }
             "/api/v1/account/totp" => serde_json::json!({ "password": crate::people::PASSWORD }),
             "/api/v1/account/totp/confirm" => serde_json::json!({ "code": "000000" }),
             "/api/v1/account/recovery-codes" => {

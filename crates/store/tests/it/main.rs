@@ -7,6 +7,7 @@
 
 mod accounts;
 mod append;
+mod devices;
 mod erasure;
 mod fence;
 mod installation;

@@ -3,8 +3,8 @@
 //! It walks the catalogue, so a table that a later migration adds is held to the same rules the day it appears.
 
 use crate::world::World;
-use chatward_store::{Changed, Engine, FeedbackRow, HotRow, InvitationRow, RecoveryRow};
-use chatward_types::{FeedbackId, InvitationId, OwnerId, Role};
+use chatward_store::{Changed, DeviceRow, Engine, FeedbackRow, HotRow, InvitationRow, RecoveryRow};
+use chatward_types::{DeviceId, FeedbackId, InvitationId, OwnerId, Role};
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection};
 
@@ -161,6 +161,16 @@ async fn filled() -> World {
         };
         let made = world.store().insert_recovery(&tenant.scope, &recovery, None).await;
         assert_eq!(made.expect("a recovery"), Changed::Done);
+        let device = DeviceRow {
+            id: world.id(DeviceId::generate),
+            name: "terminal".to_owned(),
+            feeds: Vec::new(),
+            created_at: world.now(),
+            seen_at: None,
+            expires_at: None,
+            revoked_at: None,
+        };
+        assert!(world.store().insert_device(&tenant.scope, &device, 0, 5).await.expect("a device"));
         let refused = [world.refused("https://other.example", 1)];
         world.store().add_refused_origins(&tenant.scope, tenant.site, &refused, 50).await.expect("an origin");
     }
