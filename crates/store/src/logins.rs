@@ -7,7 +7,7 @@ use crate::engine_sql::LOCK_USERS;
 use crate::statement::{Statement, execute, first, row, rows, value};
 use crate::store::Store;
 use crate::tx::Tx;
-use chatward_types::{LoginId, Result, Scope, Timestamp, UserId};
+use chatward_types::{LoginId, OwnerId, Result, Scope, Timestamp, UserId};
 
 const INSERT_LOGIN: Statement = Statement::both(
     "INSERT INTO logins (owner_id, id, user_id, hash, user_agent, network, created_at, last_used_at, expires_at, ended_at)
@@ -39,6 +39,8 @@ const END_LOGIN: Statement =
     Statement::both("UPDATE logins SET ended_at = $3 WHERE owner_id = $1 AND id = $2 AND ended_at IS NULL");
 const END_LOGINS: Statement =
     Statement::both("UPDATE logins SET ended_at = $3 WHERE owner_id = $1 AND user_id = $2 AND ended_at IS NULL");
+const END_EVERY_LOGIN: Statement =
+    Statement::both("UPDATE logins SET ended_at = $2 WHERE owner_id = $1 AND ended_at IS NULL");
 
 /// A login.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -170,4 +172,9 @@ impl Store {
 pub(crate) async fn end_all(tx: &mut Tx, scope: &Scope, user: UserId, now: Timestamp) -> Result<()> {
     execute!(tx, END_LOGINS, scope.owner(), user, now)?;
     Ok(())
+}
+
+/// Ends every login of an owner, in the transaction that is the reason, which holds [`LOCK_USERS`].
+pub(crate) async fn end_every(tx: &mut Tx, owner: OwnerId, now: Timestamp) -> Result<u64> {
+    execute!(tx, END_EVERY_LOGIN, owner, now)
 }

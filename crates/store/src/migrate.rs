@@ -63,6 +63,14 @@ const MIGRATIONS: &[Migration] = &[
             include_str!("../migrations/postgres/0004_trail.sql"),
         ),
     },
+    Migration {
+        version: 7,
+        name: "0007_issuers",
+        text: Statement::pair(
+            include_str!("../migrations/sqlite/0007_issuers.sql"),
+            include_str!("../migrations/postgres/0007_issuers.sql"),
+        ),
+    },
 ];
 
 const CREATE_TABLE: Statement = Statement::both(

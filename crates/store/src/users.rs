@@ -252,7 +252,8 @@ impl Store {
     }
 }
 
-async fn insert(tx: &mut Tx, scope: &Scope, user: &UserRow, lookup: &str) -> Result<()> {
+/// Adds a user and the way to them, in a transaction that does more.
+pub(crate) async fn insert(tx: &mut Tx, scope: &Scope, user: &UserRow, lookup: &str) -> Result<()> {
     let owner = scope.owner();
     execute!(
         tx,

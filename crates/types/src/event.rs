@@ -72,6 +72,12 @@ pub enum EventName {
     LockdownChanged,
     /// Old records were taken from the audit trail.
     AuditTrailPruned,
+    /// A ring of signing keys was rotated.
+    SigningKeyRotated,
+    /// Signing keys are older than the rotation period.
+    KeyOverdue,
+    /// An outside issuer's keys could not be fetched.
+    IssuerUnreachable,
 }
 
 impl EventName {
@@ -111,6 +117,9 @@ impl EventName {
             Self::BlockChanged => "BLOCK_CHANGED",
             Self::LockdownChanged => "LOCKDOWN_CHANGED",
             Self::AuditTrailPruned => "AUDIT_TRAIL_PRUNED",
+            Self::SigningKeyRotated => "SIGNING_KEY_ROTATED",
+            Self::KeyOverdue => "KEY_OVERDUE",
+            Self::IssuerUnreachable => "ISSUER_UNREACHABLE",
         }
     }
 }

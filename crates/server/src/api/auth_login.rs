@@ -7,7 +7,7 @@ use crate::json::Json;
 use crate::ops::logins::{self, Issued, Person};
 use axum::Extension;
 use axum::extract::State;
-use chatward_types::{Scope, Secret};
+use chatward_types::{Error, Kind, Scope, Secret};
 use http::StatusCode;
 use serde::Deserialize;
 use std::sync::Arc;
@@ -75,12 +75,18 @@ pub async fn refresh_login(
         (status = 204, description = "Ended."),
         (status = 401, description = "No access token that holds.", body = crate::error::ErrorBody),
         (status = 403, description = "Another's page sent it.", body = crate::error::ErrorBody),
+        (status = 409, description = "The token is an outside issuer's; there is no login here to end.",
+            body = crate::error::ErrorBody),
         (status = 429, description = "Too many requests from this address.", body = crate::error::ErrorBody)))]
 pub async fn end_login(
     State(app): State<App>,
     Extension(client): Extension<Client>,
     Extension(person): Extension<Arc<Person>>,
 ) -> ApiResult<StatusCode> {
-    logins::end_one(&app, &Scope::of(person.owner), person.user, person.login, Some(&client)).await?;
+    let Some(login) = person.login else {
+        let text = "This token is an outside issuer's and has no login here. Log out there.";
+        return Err(Error::new(Kind::Conflict, "no_login", text).into());
+    };
+    logins::end_one(&app, &Scope::of(person.owner), person.user, login, Some(&client)).await?;
     Ok(StatusCode::NO_CONTENT)
 }

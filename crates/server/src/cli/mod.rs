@@ -78,9 +78,9 @@ enum Command {
     /// List and end the logins of a user, device by device
     #[command(subcommand)]
     LoginSession(login_session::LoginSessionCommand),
-    /// Print a strong secret from the system's random source: 256 bits in 44 letters and digits
-    #[command(after_help = "Example: chatward secret > jwt-secret")]
-    Secret,
+    /// Print a strong secret (256 bits in 44 letters and digits); or rotate the keys that sign tokens, and list their ages
+    #[command(after_help = "Examples: chatward secret > jwt-secret\n          chatward secret rotate all --now")]
+    Secret(secret::SecretArguments),
     /// Check what a visitor was told about an erasure or an export
     #[command(subcommand)]
     Receipt(receipt::ReceiptCommand),
@@ -178,7 +178,7 @@ async fn run(cli: Cli) -> Outcome {
         Command::Key(command) => key::run(&common, command).await,
         Command::User(command) => user::run(&common, command).await,
         Command::LoginSession(command) => login_session::run(&common, command).await,
-        Command::Secret => secret::run(&common),
+        Command::Secret(arguments) => secret::run(&common, arguments).await,
         Command::Receipt(command) => receipt::run(&common, command).await,
         Command::Block(arguments) => blocks::block(&common, &arguments).await,
         Command::Unblock(arguments) => blocks::unblock(&common, &arguments).await,

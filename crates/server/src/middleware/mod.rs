@@ -12,6 +12,7 @@ pub mod headers;
 pub mod host;
 mod keys;
 mod people;
+mod signed;
 
 pub use crate::client::Client;
 

@@ -27,8 +27,8 @@ pub struct Person {
     pub owner: OwnerId,
     /// The user.
     pub user: UserId,
-    /// The login.
-    pub login: LoginId,
+    /// The login; none for whoever comes by a token of an outside issuer.
+    pub login: Option<LoginId>,
     /// What they may do, as the store says now.
     pub role: Role,
     /// Their address.
@@ -176,7 +176,7 @@ pub async fn refresh(app: &App, token: &str, client: &Client) -> Result<Issued> 
 /// When the store fails.
 pub async fn recognise(app: &App, token: &str) -> Result<Option<Person>> {
     let now = app.clock.now();
-    let claims = app.tokens.users.verify::<Claims>(token);
+    let claims = app.tokens.users.verify::<Claims>(token, now);
     let Some(claims) = claims.filter(|claims| signing::end_of(claims.iat, claims.exp, now).is_some()) else {
         return Ok(None);
     };
@@ -189,7 +189,7 @@ pub async fn recognise(app: &App, token: &str) -> Result<Option<Person>> {
     Ok(user.map(|user| Person {
         owner: claims.own,
         user: user.id,
-        login: claims.lgn,
+        login: Some(claims.lgn),
         role: user.role,
         email: user.email,
         name: user.name,
