@@ -113,12 +113,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn rotate_signing_key(
-        &self,
-        key: &SigningKeyRow,
-        end: KeyEnd<'_>,
-        now: Timestamp,
-    ) -> Result<u64> {
+    pub async fn rotate_signing_key(&self, key: &SigningKeyRow, end: KeyEnd<'_>, now: Timestamp) -> Result<u64> {
         let mut tx = self.write_global().await?;
         // First: whoever rotates the same ring waits here, and then sees the key that this one makes.
         settings::replace(&mut tx, &signer_setting(&key.purpose), &key.kid).await?;

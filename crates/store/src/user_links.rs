@@ -16,8 +16,7 @@ const INSERT_LINK: Statement = Statement::both(
 );
 const INSERT_DIRECTORY: Statement =
     Statement::both("INSERT INTO user_link_directory (owner_id, lookup, user_id) VALUES ($1, $2, $3)");
-const FIND_LINK: Statement =
-    Statement::both("SELECT owner_id, user_id FROM user_link_directory WHERE lookup = $1");
+const FIND_LINK: Statement = Statement::both("SELECT owner_id, user_id FROM user_link_directory WHERE lookup = $1");
 const LIST_LINKS: Statement = Statement::both(
     "SELECT lookup, user_id, issuer, subject, created_at FROM user_links
      WHERE owner_id = $1 AND user_id = $2 ORDER BY created_at, lookup LIMIT 100",

@@ -51,11 +51,8 @@ impl FakeIssuer {
     pub async fn start(answer: Answer) -> io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
-        let told = Arc::new(Told {
-            answer: Mutex::new(answer),
-            asked: AtomicUsize::new(0),
-            permits: Semaphore::new(0),
-        });
+        let told =
+            Arc::new(Told { answer: Mutex::new(answer), asked: AtomicUsize::new(0), permits: Semaphore::new(0) });
         let router = Router::new().fallback(respond).with_state(Arc::clone(&told));
         let task = tokio::spawn(async move {
             let _ = axum::serve(listener, router).await;

@@ -9,7 +9,8 @@ use super::section::{Section, Setting};
 use super::shape::Secrecy;
 use super::{
     Accounts, Admin, Audit, Blocks, Budgets, Config, Cors, Crawl, Database, Feeds, Front, Headers, Installation,
-    IssuerConfig, Limits, Logging, Messages, Origin, ProviderConfig, Server, Sessions, Tokens, Vault, is_list, sections,
+    IssuerConfig, Limits, Logging, Messages, Origin, ProviderConfig, Server, Sessions, Tokens, Vault, is_list,
+    sections,
 };
 use std::fmt::Write as _;
 

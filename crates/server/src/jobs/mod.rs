@@ -45,11 +45,8 @@ async fn follow_changes(app: &App) {
         }
     };
     // What changed between the start and now was read by nobody: take the sites' origins, the blocks and the rings once more.
-    let again = [
-        crate::ops::sites::refresh_origins(app).await,
-        blocks::refresh(app).await,
-        rotation::reload(app, None).await,
-    ];
+    let again =
+        [crate::ops::sites::refresh_origins(app).await, blocks::refresh(app).await, rotation::reload(app, None).await];
     for outcome in again {
         if let Err(error) = outcome {
             report("changes", &error);

@@ -11,9 +11,7 @@ use crate::ops::installation;
 use crate::ops::signing::{self, Life, PURPOSES, SKEW};
 use crate::ops::trail::{self, Actor};
 use chatward_store::KeyEnd;
-use chatward_types::{
-    DAY, Error, EventName, HOUR, Kind, MINUTE, Outcome, Result, SECOND, Severity, Timestamp,
-};
+use chatward_types::{DAY, Error, EventName, HOUR, Kind, MINUTE, Outcome, Result, SECOND, Severity, Timestamp};
 use serde_json::json;
 use std::sync::atomic::{AtomicU64, Ordering};
 

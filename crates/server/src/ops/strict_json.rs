@@ -3,8 +3,8 @@
 //! Of two members of one name a person reads one and a program the other, and so do two programs. Owns that one refusal; what
 //! the members are, the caller says.
 
-use serde::de::{DeserializeOwned, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::Deserialize;
+use serde::de::{DeserializeOwned, Deserializer, MapAccess, SeqAccess, Visitor};
 use std::collections::HashSet;
 use std::fmt;
 

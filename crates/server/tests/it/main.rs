@@ -3,8 +3,8 @@
 mod account_commands;
 mod accounts;
 mod address;
-mod blocks;
 mod bad_tokens;
+mod blocks;
 mod bodies;
 mod budgets;
 mod chat;

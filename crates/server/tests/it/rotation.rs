@@ -162,9 +162,7 @@ async fn one_cut_ends_every_token_stream_and_login_on_every_node() {
     let waiting_for = other.visitor().await;
     let waiting = other.ask(&waiting_for, QUESTION);
     let cut = async {
-        while provider.received().len() < 2 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        assert!(provider.wait_for_requests(2).await);
         rotation::rotate_all(&one.app, true, &BY).await.unwrap()
     };
     let (waited, done) = tokio::join!(tokio::time::timeout(SOON, waiting), cut);

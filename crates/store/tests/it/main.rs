@@ -20,6 +20,7 @@ mod resilience;
 mod schema;
 mod tenancy;
 mod trail;
+mod user_links;
 mod widget;
 mod world;
 

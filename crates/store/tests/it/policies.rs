@@ -21,6 +21,10 @@ const GLOBAL: &[(&str, &str)] = &[
     ("issued_key_directory", "asked before an owner is known: public id to owner, no hash and no content"),
     ("login_attempts", "counted before an owner is known: keyed hashes of addresses, numbers and times"),
     ("user_directory", "asked before an owner is known: keyed hash of an address to owner and user, no address"),
+    (
+        "user_link_directory",
+        "asked before an owner is known: keyed hash of an issuer's subject to owner and user, no subject",
+    ),
     ("budget_days", "sums by name, the installation's among them"),
     ("audit_trail", "the installation's own record; one chain over all owners, no content"),
     ("blocks", "networks that nobody is served from"),
@@ -56,7 +60,7 @@ async fn every_table_is_fenced_or_global_for_a_reason() {
             fenced += 1;
         }
     }
-    assert_eq!(fenced, 16);
+    assert_eq!(fenced, 17);
     // One policy that is wider than the owner's would undo it: policies are joined by OR.
     let others: Vec<(String, String)> = sqlx::query_as(
         "SELECT tablename::text, policyname::text FROM pg_policies
@@ -149,6 +153,8 @@ async fn filled() -> World {
             expires_at: world.now() + 1000,
         };
         assert!(world.store().insert_invitation(&tenant.scope, &invitation, 5).await.expect("an invitation"));
+        let link = world.user_link(user.id, &tenant.key);
+        assert!(world.store().insert_user_link(&tenant.scope, &link).await.expect("a link"));
         let refused = [world.refused("https://other.example", 1)];
         world.store().add_refused_origins(&tenant.scope, tenant.site, &refused, 50).await.expect("an origin");
     }
@@ -159,7 +165,7 @@ async fn tenant_tables(world: &World) -> Vec<String> {
     let mut superuser = world.db.superuser().await;
     let tables: Vec<String> =
         tables(&mut superuser).await.into_iter().filter(|table| table.1).map(|table| table.0).collect();
-    assert_eq!(tables.len(), 16, "{tables:?}");
+    assert_eq!(tables.len(), 17, "{tables:?}");
     for table in &tables {
         let owners: i64 =
             count(&mut superuser, &format!("SELECT COUNT(DISTINCT owner_id) FROM chatward.{table}")).await;

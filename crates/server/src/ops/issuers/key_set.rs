@@ -52,7 +52,8 @@ impl PublicKey {
 impl KeySet {
     /// Reads a document; only keys that one of these algorithms takes are kept.
     pub(super) fn read(document: &[u8], pinned: &[IssuerAlgorithm]) -> Result<Self, &'static str> {
-        let set: Map<String, Value> = strict_json::read(document).ok_or("the document is not JSON, or has a member twice")?;
+        let set: Map<String, Value> =
+            strict_json::read(document).ok_or("the document is not JSON, or has a member twice")?;
         let Some(Value::Array(keys)) = set.get("keys") else { return Err("the document has no list of keys") };
         if keys.len() > MOST {
             return Err("the document has too many keys");

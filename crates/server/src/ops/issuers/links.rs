@@ -12,9 +12,7 @@ use crate::config::{IssuerConfig, NewUsers};
 use crate::ops::trail::{self, Actor};
 use crate::ops::{passwords, users};
 use chatward_store::{MOST_LINKS, UserLinkRow, UserRow, UserState};
-use chatward_types::{
-    Error, EventName, Kind, Outcome, OwnerId, Result, Role, Scope, Secret, Severity, UserId,
-};
+use chatward_types::{Error, EventName, Kind, Outcome, OwnerId, Result, Role, Scope, Secret, Severity, UserId};
 use chatward_vault::base62_encode;
 use serde_json::json;
 
@@ -29,14 +27,17 @@ const MOST_USERS: u32 = 1000;
 pub async fn link(app: &App, scope: &Scope, user: &UserRow, issuer: &str, subject: &str, by: &Actor) -> Result<()> {
     let config = named(app, issuer)?;
     if subject.trim().is_empty() || subject.chars().count() > 255 || subject.chars().any(char::is_control) {
-        return Err(Error::invalid("A subject takes 1 to 255 characters on one line: the `sub` of the issuer's tokens."));
+        return Err(Error::invalid(
+            "A subject takes 1 to 255 characters on one line: the `sub` of the issuer's tokens.",
+        ));
     }
     let row = row(app, config, subject, user.id);
     let detail = json!({ "what": "linked", "issuer": config.name });
-    let entry =
-        trail::entry(app, EventName::UserChanged, by, Some(scope.owner()), &user.id.to_string(), &detail)?;
+    let entry = trail::entry(app, EventName::UserChanged, by, Some(scope.owner()), &user.id.to_string(), &detail)?;
     let done = trail::audited(app, entry).insert_user_link(scope, &row).await.map_err(|error| match error.kind() {
-        Kind::Conflict => Error::new(Kind::Conflict, "conflict", "This subject of the issuer is linked to a user already."),
+        Kind::Conflict => {
+            Error::new(Kind::Conflict, "conflict", "This subject of the issuer is linked to a user already.")
+        }
         _ => error,
     })?;
     if !done {
@@ -65,14 +66,17 @@ pub async fn unlink(
     let mut ended = 0;
     for link in links.iter().filter(|link| link.issuer == known && subject.is_none_or(|named| named == link.subject)) {
         let detail = json!({ "what": "unlinked", "issuer": issuer });
-        let entry =
-            trail::entry(app, EventName::UserChanged, by, Some(scope.owner()), &user.id.to_string(), &detail)?;
+        let entry = trail::entry(app, EventName::UserChanged, by, Some(scope.owner()), &user.id.to_string(), &detail)?;
         // What shuts somebody out is done even where it cannot be recorded yet.
         let end = async |store: chatward_store::Store| store.delete_user_link(scope, user.id, &link.lookup).await;
         ended += usize::from(trail::always(app, entry, end).await?);
     }
     if ended == 0 {
-        return Err(Error::new(Kind::NotFound, "not_found", "The user has no such link. `chatward user links` shows them."));
+        return Err(Error::new(
+            Kind::NotFound,
+            "not_found",
+            "The user has no such link. `chatward user links` shows them.",
+        ));
     }
     users::tell(app, format!("user {} was unlinked from issuer {issuer}", user.id));
     Ok(ended)

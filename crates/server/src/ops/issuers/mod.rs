@@ -97,7 +97,8 @@ pub async fn recognise(app: &App, token: &str, client: &Client) -> Result<Option
 /// The issuer and the claims of a token that holds now, or why it does not.
 async fn check(app: &App, token: &str) -> Result<(Arc<Issuer>, token::Claims), &'static str> {
     let parsed = Parsed::read(token)?;
-    let issuer = app.issuers.0.iter().find(|issuer| issuer.config.issuer == parsed.issuer()).ok_or("an unknown issuer")?;
+    let issuer =
+        app.issuers.0.iter().find(|issuer| issuer.config.issuer == parsed.issuer()).ok_or("an unknown issuer")?;
     let pinned = issuer.config.algorithms.iter().find(|algorithm| algorithm.as_str() == parsed.algorithm());
     let algorithm = *pinned.ok_or("an algorithm that is not pinned")?;
     let genuine = match &issuer.keys {

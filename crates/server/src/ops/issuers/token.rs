@@ -86,8 +86,7 @@ impl<'a> Parsed<'a> {
 
     /// Whether this key made its signature by this algorithm.
     pub(super) fn is_signed_by(&self, key: &DecodingKey, algorithm: IssuerAlgorithm) -> bool {
-        let checked =
-            jsonwebtoken::crypto::verify(self.signature, self.message.as_bytes(), key, as_library(algorithm));
+        let checked = jsonwebtoken::crypto::verify(self.signature, self.message.as_bytes(), key, as_library(algorithm));
         checked.unwrap_or(false)
     }
 
