@@ -5,12 +5,9 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use http::header::{CACHE_CONTROL, HeaderValue};
+use http::header::CACHE_CONTROL;
 use serde::Serialize;
 use utoipa::ToSchema;
-
-/// A key may be kept this long; a new one is published with the first token that it signs.
-const KEPT: HeaderValue = HeaderValue::from_static("public, max-age=60");
 
 /// A public key of Ed25519 (RFC 8037).
 #[derive(Debug, Serialize, ToSchema)]
@@ -50,5 +47,5 @@ pub async fn get_jwks(State(app): State<App>) -> Response {
         x: URL_SAFE_NO_PAD.encode(public),
     };
     let keys = app.tokens.users.public_keys(app.clock.now()).into_iter().map(key).collect();
-    ([(CACHE_CONTROL, KEPT)], axum::Json(JsonWebKeySet { keys })).into_response()
+    ([(CACHE_CONTROL, "no-cache")], axum::Json(JsonWebKeySet { keys })).into_response()
 }

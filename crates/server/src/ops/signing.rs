@@ -12,10 +12,13 @@ use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The issuer of every token of ours.
 pub const ISSUER: &str = "chatward";
 const LONGEST: usize = 8 * 1024;
+/// No two lists of keys share a number, not even of two that replace one another at once.
+static GENERATIONS: AtomicU64 = AtomicU64::new(1);
 /// How far another node's clock may be ahead.
 pub const SKEW: Timestamp = 60 * SECOND;
 
@@ -126,7 +129,7 @@ impl Ring {
     /// [`chatward_types::Kind::Internal`] without a key; the ring stays as it is.
     pub fn replace(&self, list: Vec<Key>) -> Result<()> {
         refuse_empty(&list)?;
-        let generation = self.generation() + 1;
+        let generation = GENERATIONS.fetch_add(1, Ordering::Relaxed);
         self.keys.store(Arc::new(Keys { generation, list }));
         Ok(())
     }

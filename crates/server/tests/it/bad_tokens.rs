@@ -64,7 +64,7 @@ impl Forger {
         let encode = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
         let resigned = |message: &str| format!("{message}.{}", encode(&(self.sign)(message.as_bytes())));
         let mut uneven = self.header.to_string();
-        while uneven.len() % 3 == 0 {
+        while uneven.len().is_multiple_of(3) {
             uneven.push(' ');
         }
         let mut flipped = raw.clone();
@@ -105,7 +105,7 @@ impl Forger {
         // Bits that no byte takes may be anything to a lenient reader: the same token in another spelling.
         bad.push(("a signature in another spelling", format!("{message}.{}", respelled(signature))));
         for (name, part, other) in [("header", head, body), ("claims", body, head)] {
-            if part.len() % 4 != 0 {
+            if !part.len().is_multiple_of(4) {
                 let spelled = respelled(part);
                 let message =
                     if name == "header" { format!("{spelled}.{other}") } else { format!("{other}.{spelled}") };
@@ -274,7 +274,7 @@ fn respelled(part: &str) -> String {
     const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let last = part.bytes().last().unwrap();
     let at = LETTERS.iter().position(|letter| *letter == last).unwrap();
-    assert!(part.len() % 4 != 0 && at % 4 == 0, "the canonical spelling leaves them empty");
+    assert!(!part.len().is_multiple_of(4) && at.is_multiple_of(4), "the canonical spelling leaves them empty");
     format!("{}{}", &part[..part.len() - 1], char::from(LETTERS[at + 1]))
 }
 

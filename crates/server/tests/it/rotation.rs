@@ -173,8 +173,11 @@ async fn one_cut_ends_every_token_stream_and_login_on_every_node() {
     let rest = rest_of(stream).await;
     assert!(rest.contains("event: error") && rest.contains("session_invalid") && !rest.contains("done"), "{rest}");
     let began = Instant::now();
-    while session(&other, &visitor).await != StatusCode::UNAUTHORIZED {
-        assert!(began.elapsed() < SOON);
+    for token in [&visitor.token, &ticket, &resume, &ann.access] {
+        while other.app.tokens.still_signed(token, other.clock.now()) {
+            assert!(began.elapsed() < SOON);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
     for node in [&one, &other] {
         assert_eq!(session(node, &visitor).await, StatusCode::UNAUTHORIZED);

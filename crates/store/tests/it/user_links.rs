@@ -15,7 +15,7 @@ on_both! {
         assert!(store.insert_user_link(&alice.scope, &link).await.expect("a link"));
         assert_eq!(store.find_user_link(&link.lookup).await.expect("a read"), Some((alice.owner, ann.id)));
         assert_eq!(store.find_user_link("nobody").await.expect("a read"), None);
-        assert_eq!(store.list_user_links(&alice.scope, ann.id).await.expect("a list"), [link.clone()]);
+        assert_eq!(store.list_user_links(&alice.scope, ann.id).await.expect("a list"), std::slice::from_ref(&link));
         assert_eq!(store.list_user_links(&bob.scope, ann.id).await.expect("a list"), []);
         let taken = store.insert_user_link(&bob.scope, &world.user_link(ben.id, "s")).await;
         assert_eq!(taken.expect_err("somebody's").kind(), Kind::Conflict);

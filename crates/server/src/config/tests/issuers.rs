@@ -53,7 +53,7 @@ fn dangerous_mixtures_of_an_issuer_are_refused() {
         (with(ISSUER, "issuer = \"chatward\""), "issuer", "our own"),
         (without(ISSUER, "jwks_url"), "jwks_url", "is missing"),
         (with(ISSUER, "jwks_url = \"file:///etc/passwd\""), "jwks_url", "is not an http or https address"),
-        (with(ISSUER, &format!("secret = \"{secret}\"")), "algorithms", ""),
+        (with(ISSUER, &format!("secret = \"{secret}\"")), "secret", "is given to an issuer that signs by public keys"),
         (with(&shared, "jwks_url = \"https://p.example/keys\""), "jwks_url", "stands beside a secret"),
         (with(&shared, "algorithms = [\"ES256\"]"), "secret", "HS256 do not stand together"),
         (with(&shared, "secret = \"short\""), "secret", "is shorter"),

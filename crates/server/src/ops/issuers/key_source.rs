@@ -125,7 +125,11 @@ async fn refreshed(app: &App, issuer: &Arc<Issuer>, source: &KeySource, due: imp
         tasks.spawn(async move {
             if let Keys::Published(source) = &issuer.keys {
                 let _landing = Landing(source);
-                fetch(&app, &issuer.config, source).await;
+                tokio::select! {
+                    () = fetch(&app, &issuer.config, source) => {}
+                    // A server that stops waits for no issuer.
+                    () = app.stopping.cancelled() => {}
+                }
             }
         });
     }
