@@ -48,6 +48,10 @@ use utoipa::OpenApi;
         crate::api::account::get_me,
         crate::api::account::list_sessions,
         crate::api::account::delete_session,
+        crate::api::account_factor::begin_totp,
+        crate::api::account_factor::confirm_totp,
+        crate::api::account_factor::delete_totp,
+        crate::api::account_factor::renew_codes,
         crate::api::invitations::create_invitation,
     ),
     components(schemas(ErrorBody, ErrorDetail)),
@@ -66,7 +70,9 @@ struct Credentials;
 
 impl utoipa::Modify for Credentials {
     fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
-        use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+        use utoipa::openapi::security::{
+            ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityRequirement, SecurityScheme,
+        };
         let mut bearer = Http::new(HttpAuthScheme::Bearer);
         bearer.description = Some("The token that POST /api/v1/widget/sessions returned.".to_owned());
         let components = openapi.components.get_or_insert_default();
@@ -78,7 +84,26 @@ impl utoipa::Modify for Credentials {
         let mut bearer = Http::new(HttpAuthScheme::Bearer);
         bearer.description = Some("The access token of a user; POST /api/v1/auth/login returns one. Or a token of an outside issuer that the operator has configured, of a subject that is linked to a user.".to_owned());
         components.add_security_scheme("user", SecurityScheme::Http(bearer));
+        let cookie = ApiKeyValue::with_description(
+            crate::middleware::cookies::ACCESS,
+            "The same token in a cookie that a login with `\"mode\": \"cookie\"` sets; from our own pages only.",
+        );
+        components.add_security_scheme("cookie", SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
+        // Wherever a user's token counts, their cookie does.
+        let by_cookie = SecurityRequirement::new::<_, _, String>("cookie", []);
+        let user = SecurityRequirement::new::<_, _, String>("user", []);
+        for operation in openapi.paths.paths.values_mut().flat_map(operations) {
+            if let Some(ways) = operation.security.as_mut().filter(|ways| ways.contains(&user)) {
+                ways.push(by_cookie.clone());
+            }
+        }
     }
+}
+
+fn operations(item: &mut utoipa::openapi::PathItem) -> impl Iterator<Item = &mut utoipa::openapi::path::Operation> {
+    [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete]
+        .into_iter()
+        .filter_map(Option::as_mut)
 }
 
 /// The document as indented JSON, as docs/openapi.json holds it.

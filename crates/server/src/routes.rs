@@ -31,6 +31,8 @@ pub enum Policy {
     Manage(KeyScope, Role),
     /// A user of at least this role, by an access token, from our own pages or a program.
     User(Role),
+    /// A user of any role, also one who must have a second factor and has none: what they need to get one, or to leave.
+    Enrolment,
     /// Whoever has a password or a token in the body, from our own pages or a program. Ops checks it.
     SignIn,
     /// A visitor with a token of ours, from the origin that the token was minted for.
@@ -100,7 +102,7 @@ impl std::fmt::Debug for Route {
 
 /// Every route of the public listener.
 pub fn table() -> Vec<Route> {
-    use Policy::{NamedOrigin, Public, SignIn, SiteOrigin, User, Visitor};
+    use Policy::{Enrolment, NamedOrigin, Public, SignIn, SiteOrigin, User, Visitor};
     const READ: Policy = Policy::Manage(KeyScope::Manage, Role::Viewer);
     const CHANGE: Policy = Policy::Manage(KeyScope::Manage, Role::Member);
     const ANYONE: Policy = User(Role::Viewer);
@@ -141,10 +143,28 @@ pub fn table() -> Vec<Route> {
     t.row(POST, "/api/v1/auth/accept", SignIn, Limit::SignIn, Class::Api, api::invitations::accept_invitation);
     t.row(POST, "/api/v1/auth/login", SignIn, Limit::SignIn, Class::Api, api::auth_login::create_login);
     t.row(POST, "/api/v1/auth/refresh", SignIn, Limit::SignIn, Class::Api, api::auth_login::refresh_login);
-    t.row(POST, "/api/v1/auth/logout", ANYONE, Limit::Api, Class::Api, api::auth_login::end_login);
-    t.row(GET, "/api/v1/auth/me", ANYONE, Limit::Api, Class::Api, api::account::get_me);
+    t.row(POST, "/api/v1/auth/logout", Enrolment, Limit::Api, Class::Api, api::auth_login::end_login);
+    t.row(GET, "/api/v1/auth/me", Enrolment, Limit::Api, Class::Api, api::account::get_me);
     t.row(GET, "/api/v1/account/sessions", ANYONE, Limit::Api, Class::Api, api::account::list_sessions);
     t.row(DELETE, "/api/v1/account/sessions/{login}", ANYONE, Limit::Api, Class::Api, api::account::delete_session);
+    t.row(POST, "/api/v1/account/totp", Enrolment, Limit::SignIn, Class::Api, api::account_factor::begin_totp);
+    t.row(
+        POST,
+        "/api/v1/account/totp/confirm",
+        Enrolment,
+        Limit::SignIn,
+        Class::Api,
+        api::account_factor::confirm_totp,
+    );
+    t.row(DELETE, "/api/v1/account/totp", Enrolment, Limit::SignIn, Class::Api, api::account_factor::delete_totp);
+    t.row(
+        POST,
+        "/api/v1/account/recovery-codes",
+        Enrolment,
+        Limit::SignIn,
+        Class::Api,
+        api::account_factor::renew_codes,
+    );
     t.row(POST, "/api/v1/invitations", User(Role::Admin), Limit::Api, Class::Api, api::invitations::create_invitation);
 
     table.routes

@@ -64,6 +64,14 @@ const MIGRATIONS: &[Migration] = &[
         ),
     },
     Migration {
+        version: 6,
+        name: "0006_second_factor",
+        text: Statement::pair(
+            include_str!("../migrations/sqlite/0006_second_factor.sql"),
+            include_str!("../migrations/postgres/0006_second_factor.sql"),
+        ),
+    },
+    Migration {
         version: 7,
         name: "0007_issuers",
         text: Statement::pair(

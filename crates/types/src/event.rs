@@ -40,6 +40,10 @@ pub enum EventName {
     LoginFailed,
     /// An attempt came too soon after failed ones.
     LoginHeld,
+    /// A code of a second factor was wrong or used before.
+    SecondFactorFailed,
+    /// A second factor was begun, activated, used up in part, renewed or removed.
+    SecondFactorChanged,
     /// A login was ended.
     LoginEnded,
     /// A refresh token was used that was spent before; its login was ended.
@@ -101,6 +105,8 @@ impl EventName {
             Self::LoginSucceeded => "LOGIN_SUCCEEDED",
             Self::LoginFailed => "LOGIN_FAILED",
             Self::LoginHeld => "LOGIN_HELD",
+            Self::SecondFactorFailed => "SECOND_FACTOR_FAILED",
+            Self::SecondFactorChanged => "SECOND_FACTOR_CHANGED",
             Self::LoginEnded => "LOGIN_ENDED",
             Self::RefreshReused => "REFRESH_REUSED",
             Self::TokenRefused => "TOKEN_REFUSED",

@@ -29,6 +29,11 @@ pub struct MeView {
     /// `viewer`, `member`, `admin` or `owner`.
     #[schema(value_type = String)]
     pub role: Role,
+    /// Whether the user has a second factor.
+    pub has_second_factor: bool,
+    /// Whether the user must have a second factor and has none. Until then all but these routes of theirs answer 403
+    /// `second_factor_required`: this one, those under `/api/v1/account/totp`, and logout.
+    pub must_enrol: bool,
 }
 
 /// A device on which the user is logged in.
@@ -72,6 +77,8 @@ pub async fn get_me(Extension(person): Extension<Arc<Person>>) -> axum::Json<MeV
         email: person.email.clone(),
         full_name: person.name.clone(),
         role: person.role,
+        has_second_factor: person.has_second_factor,
+        must_enrol: person.must_enrol,
     })
 }
 

@@ -4,10 +4,12 @@ use crate::app::App;
 use crate::client::Client;
 use crate::error::ApiResult;
 use crate::json::Json;
+use crate::middleware::cookies::{self, LoginTokens, Mode};
 use crate::ops::invitations;
-use crate::ops::logins::{Issued, Person};
+use crate::ops::logins::Person;
 use axum::Extension;
 use axum::extract::State;
+use axum::response::Response;
 use chatward_types::{InvitationId, Role, SECOND, Secret};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -49,6 +51,9 @@ pub struct AcceptInvitation {
     pub password: Secret<String>,
     /// The full name; 1 to 200 characters.
     pub full_name: String,
+    /// Where the tokens go; into the body unless it says `cookie`.
+    #[serde(default)]
+    pub mode: Mode,
 }
 
 /// Invites somebody to become a user of the owner.
@@ -78,7 +83,7 @@ pub async fn create_invitation(
 /// Accepts an invitation: makes the user and logs them in.
 #[utoipa::path(post, path = "/api/v1/auth/accept", tag = "accounts", request_body = AcceptInvitation,
     responses(
-        (status = 201, description = "Made and logged in.", body = Issued),
+        (status = 201, description = "Made and logged in.", body = LoginTokens),
         (status = 400, description = "Not JSON.", body = crate::error::ErrorBody),
         (status = 401, description = "The invitation does not hold.", body = crate::error::ErrorBody),
         (status = 403, description = "Another's page sent it.", body = crate::error::ErrorBody),
@@ -89,7 +94,8 @@ pub async fn accept_invitation(
     State(app): State<App>,
     Extension(client): Extension<Client>,
     Json(body): Json<AcceptInvitation>,
-) -> ApiResult<(StatusCode, axum::Json<Issued>)> {
+) -> ApiResult<Response> {
+    let mode = body.mode;
     let issued = invitations::accept(&app, body.token.expose(), body.full_name, body.password, &client).await?;
-    Ok((StatusCode::CREATED, axum::Json(issued)))
+    Ok(cookies::deliver(&app, StatusCode::CREATED, issued, mode))
 }

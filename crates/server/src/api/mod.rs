@@ -4,6 +4,7 @@
 //! file here never imports another.
 
 pub mod account;
+pub mod account_factor;
 pub mod auth_login;
 pub mod auth_setup;
 pub mod documents;

@@ -1,4 +1,5 @@
-//! `chatward user add | list | disable | enable | reset-password | roles | unlock | link | unlink | links`: people's accounts.
+//! `chatward user add | list | disable | enable | reset-password | reset-second-factor | roles | unlock | link | unlink |
+//! links`: people's accounts.
 //!
 //! The way back in for whoever forgot a password, until mail exists: the operator sets another one. A password is read from
 //! standard input, never from an argument, which other people of the machine could see; or it is made here and shown once.
@@ -6,6 +7,7 @@
 use super::{Common, Failure, Outcome, print};
 use crate::app::App;
 use crate::ops::issuers::links;
+use crate::ops::second_factor;
 use crate::ops::trail::Actor;
 use crate::ops::users::{self, NewUser};
 use chatward_store::{UserLinkRow, UserRow, UserState};
@@ -32,6 +34,9 @@ pub(super) enum UserCommand {
     /// Set another password; every login of the user ends at once
     #[command(after_help = "Example: chatward user reset-password ann@example.com")]
     ResetPassword(ResetArguments),
+    /// Take away the second factor of a user who has lost it; every login of theirs ends at once
+    #[command(after_help = "Example: chatward user reset-second-factor ann@example.com")]
+    ResetSecondFactor(Named),
     /// Give a user another role; it holds from the next request on
     #[command(after_help = "Example: chatward user roles ann@example.com member")]
     Roles(RolesArguments),
@@ -147,6 +152,15 @@ async fn act(app: &App, common: &Common, command: UserCommand) -> Outcome {
             let said = format!("{} has another password; every login has ended.", row.email);
             tell(common, view(&row), &said, shown.as_ref());
         }
+        UserCommand::ResetSecondFactor(named) => {
+            let row = users::named(app, &scope, &named.user).await?;
+            let said = if second_factor::reset(app, &scope, &row).await? {
+                "has no second factor any more; every login has ended."
+            } else {
+                "had no second factor."
+            };
+            tell(common, view(&row), &format!("{} {said}", row.email), None);
+        }
         UserCommand::Roles(arguments) => {
             let row = users::named(app, &scope, &arguments.user).await?;
             users::set_role(app, &scope, row.id, arguments.role).await?;
@@ -203,14 +217,22 @@ async fn list_links(app: &App, common: &Common, scope: &Scope, named: &Named) ->
 
 async fn list(app: &App, common: &Common, scope: &Scope) -> Outcome {
     let rows = app.store.list_users(scope).await?;
+    let factors = app.store.list_second_factors(scope).await?;
+    let has_factor = |row: &UserRow| factors.iter().any(|factor| factor.user == row.id);
     if common.json {
-        print::json(&rows.iter().map(view).collect::<Vec<_>>());
+        let views = rows.iter().map(|row| {
+            let mut view = view(row);
+            view["second_factor"] = json!(has_factor(row));
+            view
+        });
+        print::json(&views.collect::<Vec<_>>());
     } else if rows.is_empty() {
         print::line("There is no user yet. The server's start shows a set-up token; or: chatward user add");
     } else {
         for row in rows {
             let (role, state) = (row.role.as_str(), row.state.as_str());
-            print::line(&format!("{}  {role}  {state}  {}  {}", row.id, row.email, row.name));
+            let factor = if has_factor(&row) { "second-factor" } else { "password-only" };
+            print::line(&format!("{}  {role}  {state}  {factor}  {}  {}", row.id, row.email, row.name));
         }
     }
     Ok(())

@@ -197,6 +197,17 @@ section! {
     }
 }
 
+/// Who must have a second factor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SecondFactorDemand {
+    /// Whoever wants one.
+    Optional,
+    /// Users with the role admin or owner.
+    Admins,
+    /// Every user.
+    Everyone,
+}
+
 section! {
     /// People's accounts.
     Accounts "accounts" {
@@ -210,6 +221,13 @@ section! {
         login_days: u32 = Text("30"), whole(1, 365), [];
         /// Hours that an invitation holds.
         invitation_hours: u32 = Text("72"), whole(1, 720), [];
+        /// Who must have a second factor (an authenticator program and recovery codes): nobody, users with the role admin or
+        /// owner, or every user. Whoever must and has none can log in, and then reaches nothing but what makes one.
+        second_factor: SecondFactorDemand = Derived("`optional`; `admins` in production"), choice(&[
+            ("optional", SecondFactorDemand::Optional),
+            ("admins", SecondFactorDemand::Admins),
+            ("everyone", SecondFactorDemand::Everyone),
+        ]), [];
     }
 }
 

@@ -101,7 +101,8 @@ section! {
     /// Outside issuers whose tokens are accepted wherever a user's access token is (OpenID Connect, Supabase).
     ///
     /// A token speaks for the user whom `chatward user link` has linked to its issuer and subject; role and state are that
-    /// user's here, whatever the token says. What the issuer revokes is out of our hands until the token ends, so a token
+    /// user's here, whatever the token says. A user who has a second factor, or must have one (`accounts.second_factor`), comes
+    /// in by a login here alone. What the issuer revokes is out of our hands until the token ends, so a token
     /// older than `max_age` is refused. There is no discovery document: the keys' address is written down once, because a
     /// document that names the next address to call would let whoever serves it choose where this server connects.
     IssuerConfig "issuer" {

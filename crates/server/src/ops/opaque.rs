@@ -5,7 +5,7 @@
 //! store says. Never stores one.
 
 use crate::ops::signing_keys::Source;
-use chatward_types::{Entropy, Error, OwnerId, Result, Secret};
+use chatward_types::{Entropy, Error, OwnerId, Result, Secret, UserId};
 use chatward_vault::{base62_decode, base62_encode, derive, digest, equal_constant_time, hmac_sha256};
 use std::fmt;
 
@@ -17,6 +17,7 @@ pub struct AccountKeys {
     link: Secret<[u8; 32]>,
     refresh: Secret<[u8; 32]>,
     invitation: Secret<[u8; 32]>,
+    recovery_code: Secret<[u8; 32]>,
 }
 
 /// What a token is for; one of a kind is none of another.
@@ -60,6 +61,7 @@ impl AccountKeys {
             link: derive(key, "issuer link"),
             refresh: derive(key, "refresh token"),
             invitation: derive(key, "invitation"),
+            recovery_code: derive(key, "recovery code"),
         }
     }
 
@@ -73,6 +75,12 @@ impl AccountKeys {
         // The length says where the one ends, so that no two pairs are one text.
         let text = format!("{}:{issuer}{subject}", issuer.len());
         hmac_sha256(&self.link, text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// What the store holds of a recovery code: worth nothing without the key, nor with another user.
+    pub fn recovery_code(&self, owner: OwnerId, user: UserId, code: &Secret<[u8; 10]>) -> [u8; 32] {
+        let message = Secret::new([owner.as_bytes(), user.as_bytes(), code.expose().as_slice()].concat());
+        hmac_sha256(&self.recovery_code, message.expose())
     }
 
     /// A new token, and the hash to store.

@@ -77,7 +77,7 @@ fn call_of(world: &World, visitor: &Visitor, key: &str, access: &str, row: &Row)
     let path = world.concrete(row.path);
     let call = match row.policy {
         Policy::Manage(..) => world.with(key, row.method.clone(), &path),
-        Policy::User(_) => world.with(access, row.method.clone(), &path),
+        Policy::User(_) | Policy::Enrolment => world.with(access, row.method.clone(), &path),
         Policy::SignIn => world.call(row.method.clone(), &path),
         _ => world.by(visitor, row.method.clone(), &path),
     };

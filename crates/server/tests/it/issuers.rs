@@ -411,3 +411,24 @@ async fn another_owners_user_is_reached_by_their_own_link_alone() {
     let crossing = world.with(&key.token(&claims(&world, "theirs")), Method::GET, &path).send().await;
     assert_eq!(crossing.status, StatusCode::NOT_FOUND);
 }
+
+#[tokio::test]
+async fn whoever_needs_a_second_factor_comes_in_by_a_login_of_ours_alone() {
+    let key = ForeignKey::new("EdDSA", "one");
+    let server = FakeIssuer::start(Answer::Keys(key_set(&[&key]))).await.unwrap();
+    for (demand, member, admin) in [("optional", true, true), ("admins", true, false), ("everyone", false, false)] {
+        let world = with_issuer(&server, "").set("accounts.second_factor", demand).start().await;
+        linked(&world, "ann@example.test", Role::Member, "idp", "member").await;
+        linked(&world, "bob@example.test", Role::Admin, "idp", "admin").await;
+        for (subject, holds) in [("member", member), ("admin", admin)] {
+            assert_eq!(world.holds(&key.token(&claims(&world, subject))).await, holds, "{demand} {subject}");
+        }
+        if demand == "optional" {
+            let factor = json!({ "password": PASSWORD });
+            let call = world.with(&key.token(&claims(&world, "member")), Method::POST, "/api/v1/account/totp");
+            assert_eq!(call.json(&factor).send().await.code(), "no_login");
+            world.enrol(&world.tokens("ann@example.test").await.access).await;
+            assert!(!world.holds(&key.token(&claims(&world, "member"))).await, "now there is one to prove");
+        }
+    }
+}

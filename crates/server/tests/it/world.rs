@@ -253,6 +253,11 @@ impl World {
                 serde_json::json!({ "token": "x", "email": "a@example.test", "password": "x", "full_name": "x" })
             }
             "/api/v1/auth/accept" => serde_json::json!({ "token": "x", "password": "x", "full_name": "x" }),
+            "/api/v1/account/totp" => serde_json::json!({ "password": crate::people::PASSWORD }),
+            "/api/v1/account/totp/confirm" => serde_json::json!({ "code": "000000" }),
+            "/api/v1/account/recovery-codes" => {
+                serde_json::json!({ "password": crate::people::PASSWORD, "code": "000000" })
+            }
             "/api/v1/invitations" => serde_json::json!({ "email": "new@example.test", "role": "viewer" }),
             _ => serde_json::Value::Null,
         }

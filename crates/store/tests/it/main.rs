@@ -18,6 +18,7 @@ mod production;
 mod records;
 mod resilience;
 mod schema;
+mod second_factors;
 mod tenancy;
 mod trail;
 mod user_links;

@@ -3,7 +3,8 @@
 //! Owns the one way in, [`recognise`]: the issuer is the one whose exact `iss` the operator wrote down, the algorithm one of
 //! those pinned for it, the key one of its own (`key_set`, `key_source`) or its shared secret, the claims its and recent
 //! (`token`), and the person the user who is linked to its subject (`links`). Role and state are the store's of this moment.
-//! Every refusal is alike for the caller; the security log says why, in constant words. Never keeps a token, and never
+//! Whoever has a second factor here, or must have one, comes in by a login of ours alone. Every
+//! refusal is alike for the caller; the security log says why, in constant words. Never keeps a token, and never
 //! believes a token about roles.
 
 mod key_set;
@@ -17,6 +18,7 @@ use crate::app::App;
 use crate::client::Client;
 use crate::config::{IssuerAlgorithm, IssuerConfig};
 use crate::ops::logins::Person;
+use crate::ops::second_factor;
 use chatward_store::UserState;
 use chatward_types::{EventName, Outcome, Result, Scope, Severity};
 use jsonwebtoken::DecodingKey;
@@ -78,20 +80,34 @@ pub async fn recognise(app: &App, token: &str, client: &Client) -> Result<Option
     let (owner, user) = match found {
         Ok(found) => found,
         Err(why) => {
-            let event = app.event(EventName::TokenRefused, Severity::Warning, Outcome::Refused);
-            event.of(client).detail(format!("an outside token: {why}")).emit();
+            refuse(app, client, why);
             return Ok(None);
         }
     };
-    let user = app.store.get_user(&Scope::of(owner), user).await?.filter(|user| user.state == UserState::Active);
-    Ok(user.map(|user| Person {
+    let scope = Scope::of(owner);
+    let Some(user) = app.store.get_user(&scope, user).await?.filter(|user| user.state == UserState::Active) else {
+        return Ok(None);
+    };
+    // Whether the issuer asked for a factor is its own affair; what a user has here, its token does not prove.
+    if second_factor::is_needed_of(app, &scope, user.id, user.role).await? {
+        refuse(app, client, "its user needs a second factor, which it does not prove");
+        return Ok(None);
+    }
+    Ok(Some(Person {
         owner,
         user: user.id,
         login: None,
         role: user.role,
         email: user.email,
         name: user.name,
+        has_second_factor: false,
+        must_enrol: false,
     }))
+}
+
+fn refuse(app: &App, client: &Client, why: &'static str) {
+    let event = app.event(EventName::TokenRefused, Severity::Warning, Outcome::Refused);
+    event.of(client).detail(format!("an outside token: {why}")).emit();
 }
 
 /// The issuer and the claims of a token that holds now, or why it does not.
