@@ -8,7 +8,7 @@ use crate::changes::{change, record_change};
 use crate::engine_sql::LOCK_USERS;
 use crate::statement::{Statement, execute, row, rows, value};
 use crate::store::{Store, set_owner};
-use crate::{invitations, logins, settings};
+use crate::{invitations, logins, recoveries, settings};
 use chatward_types::{OwnerId, Result, Timestamp};
 
 const INSERT_KEY: Statement = Statement::both(
@@ -56,7 +56,7 @@ row!(SigningKeyRow { kid, purpose, algorithm, state, sealed, created_at, until_a
 pub enum KeyEnd<'a> {
     /// They check until then; `None` for ever.
     Checks(Option<Timestamp>),
-    /// They are gone, and with them whatever they signed; so are every login and invitation of these owners.
+    /// They are gone, and with them whatever they signed; so are every login, invitation and recovery of these owners.
     Cut(&'a [OwnerId]),
 }
 
@@ -142,6 +142,7 @@ impl Store {
                     set_owner(&mut tx, *owner).await?;
                     ended += logins::end_every(&mut tx, *owner, now).await?;
                     invitations::end_every(&mut tx, *owner).await?;
+                    recoveries::end_every(&mut tx, *owner).await?;
                 }
             }
         }

@@ -9,7 +9,7 @@ use crate::ops::logins::{self, Person};
 use axum::Extension;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
-use chatward_types::{Error, Kind, Scope, Secret};
+use chatward_types::{Scope, Secret};
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use std::sync::Arc;
@@ -103,10 +103,7 @@ pub async fn end_login(
     Extension(person): Extension<Arc<Person>>,
     headers: HeaderMap,
 ) -> ApiResult<Response> {
-    let Some(login) = person.login else {
-        let text = "This token is an outside issuer's and has no login here. Log out there.";
-        return Err(Error::new(Kind::Conflict, "no_login", text).into());
-    };
+    let login = person.own_login()?;
     logins::end_one(&app, &Scope::of(person.owner), person.user, login, Some(&client)).await?;
     let mut response = StatusCode::NO_CONTENT.into_response();
     if cookies::is_by_cookie(&headers) {

@@ -32,7 +32,7 @@ enum SecretCommand {
 struct RotateArguments {
     /// visitor, user, ticket, resume, receipt, trail; or all
     ring: String,
-    /// Cut the old key off at once: every token that it signed ends, and with `user` every login and open invitation. With
+    /// Cut the old key off at once: every token that it signed ends, and with `user` every login, open invitation and recovery. With
     /// `all`, receipts and the audit trail stay to be checked
     #[arg(long)]
     now: bool,

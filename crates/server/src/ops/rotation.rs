@@ -70,8 +70,8 @@ pub fn names() -> Vec<&'static str> {
     PURPOSES.iter().map(|purpose| purpose.name).chain([trail::PURPOSE]).collect()
 }
 
-/// Rotates the ring of one purpose; `cut` ends at once whatever its keys have signed, and for users every login and open
-/// invitation of every owner too.
+/// Rotates the ring of one purpose; `cut` ends at once whatever its keys have signed, and for users every login, open
+/// invitation and recovery of every owner too.
 ///
 /// # Errors
 /// [`Kind::Invalid`] for a name that is none, or a cut of the trail's keys; [`Kind::Conflict`] when too many keys check

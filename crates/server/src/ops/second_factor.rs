@@ -13,7 +13,7 @@ use crate::ops::trail::{self, Actor};
 use crate::ops::{backoff, data_keys, passwords, recovery_codes, totp, users};
 use chatward_store::{Activation, SecondFactorRow, TrailEntry, UserRow};
 use chatward_types::{
-    Error, EventName, Kind, LoginId, MINUTE, Outcome, OwnerId, Result, Role, Scope, Secret, Severity, Timestamp, UserId,
+    Error, EventName, Kind, MINUTE, Outcome, OwnerId, Result, Role, Scope, Secret, Severity, Timestamp, UserId,
 };
 use serde_json::json;
 use std::sync::Arc;
@@ -92,7 +92,7 @@ pub fn needed() -> Error {
 /// # Errors
 /// [`Kind::Conflict`] when the user has one; [`Kind::Forbidden`] for a wrong password; [`Kind::Limited`] after too many.
 pub async fn begin(app: &App, person: &Person, password: &Secret<String>, client: &Client) -> Result<Begun> {
-    let (scope, login) = (Scope::of(person.owner), login_of(person)?);
+    let (scope, login) = (Scope::of(person.owner), person.own_login()?);
     // Asked before the password, which must never forget attempts to guess the code of a factor that is active.
     if active(app, &scope, person.user).await?.is_some() {
         return Err(has_one());
@@ -127,7 +127,7 @@ pub async fn confirm(
     code: &Secret<String>,
     client: &Client,
 ) -> Result<Vec<Secret<String>>> {
-    let (scope, now, login) = (Scope::of(person.owner), app.clock.now(), login_of(person)?);
+    let (scope, now, login) = (Scope::of(person.owner), app.clock.now(), person.own_login()?);
     let begun = app.store.get_second_factor(&scope, person.user).await?;
     let holds =
         |row: &SecondFactorRow| row.confirmed_at.is_none() && row.begun_by == login && now < row.begun_at + LIFE;
@@ -205,17 +205,11 @@ pub async fn reset(app: &App, scope: &Scope, user: &UserRow) -> Result<bool> {
     if done {
         tell(app, None, Severity::Warning, format!("the second factor of user {} was reset", user.id));
     }
-    users::unlock(app, user).await?;
+    users::unlock(app, scope, user).await?;
     Ok(done)
 }
 
 /// A user's active factor, and since when it is that.
-/// A factor is made in a login of ours, which is what counts as proven then.
-fn login_of(person: &Person) -> Result<LoginId> {
-    let text = "This token is an outside issuer's. Log in here with a password first.";
-    person.login.ok_or_else(|| Error::new(Kind::Conflict, "no_login", text))
-}
-
 async fn active(app: &App, scope: &Scope, user: UserId) -> Result<Option<(SecondFactorRow, Timestamp)>> {
     let factor = app.store.get_second_factor(scope, user).await?;
     Ok(factor.and_then(|row| row.confirmed_at.map(|since| (row, since))))

@@ -44,7 +44,7 @@ pub async fn link(app: &App, scope: &Scope, user: &UserRow, issuer: &str, subjec
         let text = format!("A user has at most {MOST_LINKS} links. `chatward user unlink` ends one.");
         return Err(Error::new(Kind::Conflict, "too_many_links", text));
     }
-    users::tell(app, format!("user {} was linked to a subject of issuer {}", user.id, config.name));
+    users::tell(app, None, format!("user {} was linked to a subject of issuer {}", user.id, config.name));
     Ok(())
 }
 
@@ -78,7 +78,7 @@ pub async fn unlink(
             "The user has no such link. `chatward user links` shows them.",
         ));
     }
-    users::tell(app, format!("user {} was unlinked from issuer {issuer}", user.id));
+    users::tell(app, None, format!("user {} was unlinked from issuer {issuer}", user.id));
     Ok(ended)
 }
 
