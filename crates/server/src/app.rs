@@ -14,11 +14,13 @@ use crate::ops::blocks::{self, Abuse};
 use crate::ops::budgets::{Budgets, Caps};
 use crate::ops::data_keys::DataKeys;
 use crate::ops::indexes::Indexes;
+use crate::ops::issuers::Issuers;
 use crate::ops::opaque::AccountKeys;
 use crate::ops::origins::Origins;
 use crate::ops::passwords::Passwords;
 use crate::ops::refusals::Refusals;
 use crate::ops::sessions::Sessions;
+use crate::ops::signing_keys::Source;
 use crate::ops::sites::Sites;
 use crate::ops::tokens::Tokens;
 use crate::ops::trail::Trail;
@@ -86,6 +88,8 @@ pub struct Parts {
     pub verified: VerifiedTokens,
     /// Keys of refresh tokens, invitations and addresses.
     pub account_keys: AccountKeys,
+    /// Outside issuers and their keys.
+    pub issuers: Issuers,
     /// The pool that hashes passwords.
     pub passwords: Passwords,
     /// Network addresses that failed to log in.
@@ -212,9 +216,12 @@ impl App {
         let store = installation::open_store(&config, resolver.as_ref()).await?;
         installation::check_master_key(&store, &vault).await?;
         let owner = installation::default_owner(&store, clock.as_ref(), entropy.as_ref()).await?;
-        let tokens = Tokens::load(&store, &vault, clock.as_ref(), entropy.as_ref()).await?;
-        let account_keys = AccountKeys::load(&store, &vault, clock.as_ref(), entropy.as_ref()).await?;
-        let trail = Trail::load(&store, &vault, clock.as_ref(), entropy.as_ref()).await?;
+        installation::note_master_key(&store, &vault, clock.as_ref()).await?;
+        let (users, clock_of, entropy_of) = (config.tokens.algorithm, clock.as_ref(), entropy.as_ref());
+        let source = Source { store: &store, vault: &vault, clock: clock_of, entropy: entropy_of, users };
+        let tokens = Tokens::load(source).await?;
+        let account_keys = AccountKeys::load(source).await?;
+        let trail = Trail::load(source).await?;
         let mut egress = Egress::builder().user_agent(config.crawl.user_agent.clone()).resolver(resolver);
         if let Some(socket) = sample {
             egress = egress.exact_socket(socket);
@@ -245,6 +252,7 @@ impl App {
             connections: Arc::new(ConnectionCounter::new()),
             sockets: Sockets::new(&config.sockets),
             account_keys,
+            issuers: Issuers::new(&config.issuers),
             passwords: Passwords::new(config.accounts.password_workers),
             backoff: AddressBackoff::default(),
             data_keys: DataKeys::default(),
@@ -296,6 +304,17 @@ impl App {
         crate::ops::sites::refresh_origins(&app).await?;
         blocks::refresh(&app).await?;
         Ok(app)
+    }
+
+    /// What signing keys are made of and opened with.
+    pub fn signing_source(&self) -> Source<'_> {
+        Source {
+            store: &self.store,
+            vault: &self.vault,
+            clock: self.clock.as_ref(),
+            entropy: self.entropy.as_ref(),
+            users: self.config.tokens.algorithm,
+        }
     }
 
     /// Begins a security event; nothing is written before [`EventBuilder::emit`].

@@ -20,6 +20,7 @@ use utoipa::OpenApi;
         crate::api::health::get_liveness,
         crate::api::health::get_readiness,
         crate::api::documents::get_openapi,
+        crate::api::jwks::get_jwks,
         crate::ui::get_docs,
         crate::ui::get_accept,
         crate::ui::get_recover,
@@ -123,7 +124,7 @@ impl utoipa::Modify for Credentials {
             Some("A secret key (`chatward key create --scope manage`). Never from a browser.".to_owned());
         components.add_security_scheme("key", SecurityScheme::Http(bearer));
         let mut bearer = Http::new(HttpAuthScheme::Bearer);
-        bearer.description = Some("The access token of a user; POST /api/v1/auth/login returns one.".to_owned());
+        bearer.description = Some("The access token of a user; POST /api/v1/auth/login returns one. Or a token of an outside issuer that the operator has configured, of a subject that is linked to a user.".to_owned());
         components.add_security_scheme("user", SecurityScheme::Http(bearer));
         let mut bearer = Http::new(HttpAuthScheme::Bearer);
         bearer.description = Some("The token of a device (`chatward device token`). Never from a browser.".to_owned());

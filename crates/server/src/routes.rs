@@ -180,6 +180,7 @@ pub fn table() -> Vec<Route> {
     t.row(GET, "/healthz", Public, Limit::Health, Class::Health, api::health::get_liveness);
     t.row(GET, "/readyz", Public, Limit::Health, Class::Health, api::health::get_readiness);
     t.row(GET, "/openapi.json", Public, Limit::Files, Class::Asset, api::documents::get_openapi);
+    t.row(GET, "/.well-known/jwks.json", Public, Limit::Files, Class::Api, api::jwks::get_jwks);
     t.row(GET, "/docs", Public, Limit::Files, Class::Page, ui::get_docs);
     t.row(GET, "/account/accept", Public, Limit::Files, Class::Page, ui::get_accept);
     t.row(GET, "/account/recover", Public, Limit::Files, Class::Page, ui::get_recover);

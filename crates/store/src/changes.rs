@@ -28,6 +28,8 @@ pub mod change {
     pub const SESSION_ERASED: &str = "session_erased";
     /// A block was made, changed or lifted; the subject is its network.
     pub const BLOCKS_CHANGED: &str = "blocks_changed";
+    /// A ring of signing keys was rotated; the subject is its purpose.
+    pub const SIGNING_CHANGED: &str = "signing_changed";
     /// The lockdown was switched; the subject is `on` or `off`.
     pub const LOCKDOWN_CHANGED: &str = "lockdown_changed";
     /// A device was revoked; the subject is its id.

@@ -9,7 +9,7 @@ use crate::statement::{Statement, execute, first, row, rows, value};
 use crate::store::Store;
 use crate::tx::Tx;
 use crate::users::announce;
-use chatward_types::{LoginId, Result, Scope, Timestamp, UserId};
+use chatward_types::{LoginId, OwnerId, Result, Scope, Timestamp, UserId};
 
 const INSERT_LOGIN: Statement = Statement::both(
     "INSERT INTO logins (owner_id, id, user_id, hash, user_agent, network, created_at, last_used_at, expires_at, ended_at,
@@ -47,6 +47,8 @@ const END_LOGIN: Statement =
     Statement::both("UPDATE logins SET ended_at = $3 WHERE owner_id = $1 AND id = $2 AND ended_at IS NULL");
 const END_LOGINS: Statement =
     Statement::both("UPDATE logins SET ended_at = $3 WHERE owner_id = $1 AND user_id = $2 AND ended_at IS NULL");
+const END_EVERY_LOGIN: Statement =
+    Statement::both("UPDATE logins SET ended_at = $2 WHERE owner_id = $1 AND ended_at IS NULL");
 const END_OTHER_LOGINS: Statement = Statement::both(
     "UPDATE logins SET ended_at = $4 WHERE owner_id = $1 AND user_id = $2 AND id <> $3 AND ended_at IS NULL",
 );
@@ -198,6 +200,11 @@ impl Store {
 pub(crate) async fn end_all(tx: &mut Tx, scope: &Scope, user: UserId, now: Timestamp) -> Result<()> {
     execute!(tx, END_LOGINS, scope.owner(), user, now)?;
     announce(tx, scope, user, now).await
+}
+
+/// Ends every login of an owner, in the transaction that is the reason, which holds [`LOCK_USERS`].
+pub(crate) async fn end_every(tx: &mut Tx, owner: OwnerId, now: Timestamp) -> Result<u64> {
+    execute!(tx, END_EVERY_LOGIN, owner, now)
 }
 
 /// Ends every login of a user but one, in the transaction that is the reason.

@@ -80,6 +80,14 @@ const MIGRATIONS: &[Migration] = &[
         ),
     },
     Migration {
+        version: 7,
+        name: "0007_issuers",
+        text: Statement::pair(
+            include_str!("../migrations/sqlite/0007_issuers.sql"),
+            include_str!("../migrations/postgres/0007_issuers.sql"),
+        ),
+    },
+    Migration {
         version: 9,
         name: "0009_owners",
         text: Statement::pair(

@@ -98,6 +98,12 @@ pub enum EventName {
     WebSocketOpened,
     /// A WebSocket ended.
     WebSocketClosed,
+    /// A ring of signing keys was rotated.
+    SigningKeyRotated,
+    /// Signing keys are older than the rotation period.
+    KeyOverdue,
+    /// An outside issuer's keys could not be fetched.
+    IssuerUnreachable,
 }
 
 impl EventName {
@@ -150,6 +156,9 @@ impl EventName {
             Self::DeviceChanged => "DEVICE_CHANGED",
             Self::WebSocketOpened => "WEBSOCKET_OPENED",
             Self::WebSocketClosed => "WEBSOCKET_CLOSED",
+            Self::SigningKeyRotated => "SIGNING_KEY_ROTATED",
+            Self::KeyOverdue => "KEY_OVERDUE",
+            Self::IssuerUnreachable => "ISSUER_UNREACHABLE",
         }
     }
 }

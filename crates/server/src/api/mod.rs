@@ -19,6 +19,7 @@ pub mod event_stream;
 pub mod events;
 pub mod health;
 pub mod invitations;
+pub mod jwks;
 pub mod lockdown;
 pub mod site_origins;
 pub mod site_sources;

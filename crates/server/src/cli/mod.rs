@@ -82,9 +82,9 @@ enum Command {
     /// Add, list and revoke devices, and issue their tokens
     #[command(subcommand)]
     Device(device::DeviceCommand),
-    /// Print a strong secret from the system's random source: 256 bits in 44 letters and digits
-    #[command(after_help = "Example: chatward secret > jwt-secret")]
-    Secret,
+    /// Print a strong secret (256 bits in 44 letters and digits); or rotate the keys that sign tokens, and list their ages
+    #[command(after_help = "Examples: chatward secret > jwt-secret\n          chatward secret rotate all --now")]
+    Secret(secret::SecretArguments),
     /// Check what a visitor was told about an erasure or an export
     #[command(subcommand)]
     Receipt(receipt::ReceiptCommand),
@@ -183,7 +183,7 @@ async fn run(cli: Cli) -> Outcome {
         Command::User(command) => user::run(&common, command).await,
         Command::LoginSession(command) => login_session::run(&common, command).await,
         Command::Device(command) => device::run(&common, command).await,
-        Command::Secret => secret::run(&common),
+        Command::Secret(arguments) => secret::run(&common, arguments).await,
         Command::Receipt(command) => receipt::run(&common, command).await,
         Command::Block(arguments) => blocks::block(&common, &arguments).await,
         Command::Unblock(arguments) => blocks::unblock(&common, &arguments).await,

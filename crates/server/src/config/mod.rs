@@ -9,15 +9,18 @@ mod document;
 mod environment;
 mod error;
 mod file;
+mod issuers;
 mod kinds;
 mod layers;
 mod providers;
 mod rules;
+mod rules_issuers;
 mod rules_secrets;
 mod section;
 mod sections;
 mod sections_answers;
 mod sections_sockets;
+mod sections_tokens;
 mod shape;
 #[cfg(test)]
 mod tests;
@@ -32,6 +35,7 @@ pub use sections::{
 };
 pub use sections_answers::{Budgets, Crawl, Messages, ProviderConfig, ProviderKind};
 pub use sections_sockets::Sockets;
+pub use sections_tokens::{IssuerAlgorithm, IssuerConfig, IssuerKind, NewUsers, TokenAlgorithm, Tokens};
 
 use chatward_types::Environment;
 use layers::Layers;
@@ -66,6 +70,10 @@ pub struct Config {
     pub sessions: Sessions,
     /// People's accounts.
     pub accounts: Accounts,
+    /// The tokens that we sign.
+    pub tokens: Tokens,
+    /// Outside issuers whose tokens are accepted.
+    pub issuers: Vec<IssuerConfig>,
     /// Money and load.
     pub budgets: Budgets,
     /// What a visitor may write.
@@ -202,6 +210,8 @@ impl Config {
             limits: Limits::read(&mut layers, Limits::TABLE)?,
             sessions: Sessions::read(&mut layers, Sessions::TABLE)?,
             accounts: Accounts::read(&mut layers, Accounts::TABLE)?,
+            tokens: Tokens::read(&mut layers, Tokens::TABLE)?,
+            issuers: issuers::read(&mut layers)?,
             budgets: Budgets::read(&mut layers, Budgets::TABLE)?,
             messages: Messages::read(&mut layers, Messages::TABLE)?,
             providers: providers::read(&mut layers, environment)?,
@@ -242,7 +252,15 @@ impl Overrides {
     }
 }
 
-/// Every section in the order of the documentation; the one of providers is a list of tables.
+/// The sections that are lists of tables, with how many entries each may have.
+const LISTS: [(&str, usize); 2] = [(ProviderConfig::TABLE, 16), (IssuerConfig::TABLE, 8)];
+
+/// Whether a section is a list of tables.
+fn is_list(name: &str) -> bool {
+    LISTS.iter().any(|(list, _)| *list == name)
+}
+
+/// Every section in the order of the documentation; some are lists of tables.
 fn sections() -> Vec<section::Section> {
     vec![
         Installation::section(),
@@ -255,9 +273,11 @@ fn sections() -> Vec<section::Section> {
         Limits::section(),
         Sessions::section(),
         Accounts::section(),
+        Tokens::section(),
         Budgets::section(),
         Messages::section(),
         ProviderConfig::section(),
+        IssuerConfig::section(),
         Crawl::section(),
         Logging::section(),
         Audit::section(),
@@ -268,10 +288,10 @@ fn sections() -> Vec<section::Section> {
     ]
 }
 
-/// The full name of every setting outside the list of providers, secrets' `_file` names included.
+/// The full name of every setting outside the lists of tables, secrets' `_file` names included.
 fn names() -> Vec<String> {
     let mut names = Vec::new();
-    for section in sections().iter().filter(|section| section.name != ProviderConfig::TABLE) {
+    for section in sections().iter().filter(|section| !is_list(section.name)) {
         for setting in &section.settings {
             names.push(layers::join(section.name, setting.key));
             if setting.secrecy == shape::Secrecy::SecretOrFile {

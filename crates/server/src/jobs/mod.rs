@@ -7,7 +7,7 @@
 pub mod crawls;
 
 use crate::app::App;
-use crate::ops::{backoff, blocks, changes, refusals, sessions, tickets, trail, trail_heads, trail_webhook};
+use crate::ops::{backoff, blocks, changes, refusals, rotation, sessions, tickets, trail, trail_heads, trail_webhook};
 use chatward_types::{DAY, EventName, MINUTE, Outcome, Result, Severity};
 use std::time::Duration;
 
@@ -56,8 +56,10 @@ async fn follow_changes(app: &App) {
             }
         }
     };
-    // What changed between the start and now was read by nobody: take the sites' origins and the blocks once more.
-    for outcome in [crate::ops::sites::refresh_origins(app).await, blocks::refresh(app).await] {
+    // What changed between the start and now was read by nobody: take the sites' origins, the blocks and the rings once more.
+    let again =
+        [crate::ops::sites::refresh_origins(app).await, blocks::refresh(app).await, rotation::reload(app, None).await];
+    for outcome in again {
         if let Err(error) = outcome {
             report("changes", &error);
         }
@@ -143,7 +145,8 @@ async fn keep_house(app: &App) {
     }
 }
 
-/// One turn of housekeeping: spent limit windows, yesterday's budgets, spent tickets, old attempts to log in and changes.
+/// One turn of housekeeping: spent limit windows, yesterday's budgets, spent tickets, ended signing keys, old attempts to log
+/// in and changes; and the daily word about keys that are overdue.
 ///
 /// # Errors
 /// When the store fails; the next turn does it.
@@ -156,6 +159,8 @@ pub async fn run_housekeeping(app: &App) -> Result<()> {
     app.store.prune_changes(now - CHANGES_KEPT).await?;
     tickets::sweep(app, now).await?;
     backoff::sweep(app, now).await?;
+    rotation::sweep(app, now).await?;
+    rotation::remind(app).await?;
     app.store.prune_nodes(now - 10 * MINUTE).await?;
     app.store.prune_jobs(now - JOBS_KEPT).await?;
     app.store.prune_budgets(now.div_euclid(DAY) - BUDGET_DAYS_KEPT).await?;

@@ -4,6 +4,7 @@
 //! Every front passes here; none has a copy of its own.
 
 use super::cors::{self, Origin};
+use super::signed::{self, Held};
 use super::{Answered, Client, cookies, devices, headers, keys, people, sockets};
 use crate::app::App;
 use crate::error::{ApiError, Carried};
@@ -37,7 +38,11 @@ pub async fn run(State((app, row)): State<(App, Row)>, mut request: Request, nex
     let mut response = match count(&app, row.limit, &client) {
         Ok(counted) => {
             let mut response = match admit(&app, row, &client, &origin, &mut request).await {
-                Ok(()) => next.run(request).await,
+                Ok(None) => next.run(request).await,
+                Ok(Some(mut held)) => {
+                    let response = signed::while_signed(&app, &client, &mut held, next.run(request)).await;
+                    signed::watch_stream(&app, &client, held, response)
+                }
                 Err(refusal) => refusal.into_response(),
             };
             if let Some(decision) = counted {
@@ -77,7 +82,15 @@ fn may_read(app: &App, row: Row, origin: &str, response: &Response) -> bool {
     }
 }
 
-async fn admit(app: &App, row: Row, client: &Client, origin: &Origin, request: &mut Request) -> Result<(), ApiError> {
+/// Lets a request in, or says why not; of a visitor's comes back the token that must go on holding.
+async fn admit(
+    app: &App,
+    row: Row,
+    client: &Client,
+    origin: &Origin,
+    request: &mut Request,
+) -> Result<Option<Held>, ApiError> {
+    let mut held = None;
     if row.policy != Policy::Public {
         keys::refuse_in_browser(app, client, request.headers()).await?;
     }
@@ -134,12 +147,14 @@ async fn admit(app: &App, row: Row, client: &Client, origin: &Origin, request: &
         }
         Policy::Visitor => {
             refuse_strange_origin(app, client, origin, request.headers())?;
+            let news = app.tokens.changes();
             let visitor = authenticate(app, client, request.headers())?;
+            held = bearer(request.headers()).map(|token| Held::new(token, news));
             refuse_another_sites_origin(app, client, origin, &visitor)?;
             request.extensions_mut().insert(visitor);
         }
     }
-    Ok(())
+    Ok(held)
 }
 
 /// The user of a token or a cookie, from a page of ours or a program.

@@ -14,6 +14,7 @@ pub mod headers;
 pub mod host;
 mod keys;
 mod people;
+mod signed;
 pub mod sockets;
 
 pub use crate::client::Client;

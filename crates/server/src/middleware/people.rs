@@ -1,4 +1,5 @@
-//! Users on the way in: recognised by their access token, and only from our own pages or a program.
+//! Users on the way in: recognised by their access token, or one of an outside issuer that is configured, and only from our
+//! own pages or a program.
 //!
 //! The role is the store's of this moment, never the token's, and so is whether they must have a second factor first. Owns
 //! the three answers: one for whatever token does not hold, one for a role that is not enough, one for a factor that is
@@ -10,6 +11,7 @@ use super::cors::{self, Origin};
 use super::guard::bearer;
 use crate::app::App;
 use crate::error::ApiError;
+use crate::ops::issuers;
 use crate::ops::logins::{self, Person};
 use chatward_types::{Error, EventName, Kind, Outcome, Role, Severity};
 use http::HeaderMap;
@@ -28,7 +30,10 @@ pub(super) async fn authenticate(
     least: Role,
 ) -> Result<Person, ApiError> {
     let person = match token {
-        Some(token) => logins::recognise(app, token).await?,
+        Some(token) => match logins::recognise(app, token).await? {
+            Some(person) => Some(person),
+            None => issuers::recognise(app, token, client).await?,
+        },
         None => None,
     };
     let Some(person) = person else {

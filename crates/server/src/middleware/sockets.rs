@@ -49,6 +49,8 @@ pub async fn prove(app: &App, client: &Client, caller: SocketCaller, token: Opti
         SocketCaller::User(least) => {
             let person = people::authenticate(app, client, token, least).await?;
             people::refuse_without_factor(&person)?;
+            // What stays open must be ended by us, so it stands on a login of ours.
+            person.own_login()?;
             Ok(Caller::User { person: Arc::new(person), least })
         }
         SocketCaller::Device => {

@@ -43,6 +43,8 @@ pub struct Device {
     pub name: String,
     /// The feeds that it may publish to.
     pub feeds: Vec<String>,
+    /// The key that signed its token: when that is cut off, so is what stands on it.
+    key: String,
     /// When the token, or the device, ends, in microseconds.
     pub expires_at: Timestamp,
     /// How long the token holds from its making, and when the first of its line was made. In microseconds.
@@ -189,12 +191,13 @@ pub async fn issue(app: &App, scope: &Scope, id: DeviceId, life: Timestamp, by: 
 /// When the store fails.
 pub async fn recognise(app: &App, token: &str) -> Result<Option<Device>> {
     let now = app.clock.now();
-    let Some(claims) = app.tokens.devices.verify::<Claims>(token) else { return Ok(None) };
+    let Some(claims) = app.tokens.devices.verify::<Claims>(token, now) else { return Ok(None) };
     let Some(ends) = signing::end_of(claims.iat, claims.exp, now) else { return Ok(None) };
     let Some(life) = claims.exp.checked_sub(claims.iat).and_then(|life| life.checked_mul(SECOND)) else {
         return Ok(None);
     };
     let Some(first_at) = claims.fst.checked_mul(SECOND) else { return Ok(None) };
+    let Some(key) = signing::Ring::key_of(token) else { return Ok(None) };
     let scope = Scope::of(claims.own);
     let row = app.store.get_device(&scope, claims.sub).await?;
     let Some(row) = row.filter(|row| holds(row, now) && row.name == claims.device) else { return Ok(None) };
@@ -209,6 +212,7 @@ pub async fn recognise(app: &App, token: &str) -> Result<Option<Device>> {
         id: row.id,
         name: row.name,
         feeds: row.feeds,
+        key,
         expires_at: row.expires_at.map_or(ends, |device_ends| device_ends.min(ends)),
         life,
         first_at,
@@ -216,13 +220,17 @@ pub async fn recognise(app: &App, token: &str) -> Result<Option<Device>> {
     }))
 }
 
-/// Whether a device that proved itself before is still on its owner's list.
+/// Whether a device that proved itself before is still on its owner's list, and the key of its token still checks.
 ///
 /// # Errors
 /// When the store fails.
-pub async fn still_holds(app: &App, owner: OwnerId, id: DeviceId) -> Result<bool> {
-    let row = app.store.get_device(&Scope::of(owner), id).await?;
-    Ok(row.is_some_and(|row| holds(&row, app.clock.now())))
+pub async fn still_holds(app: &App, device: &Device) -> Result<bool> {
+    let now = app.clock.now();
+    if !app.tokens.devices.has_key(&device.key, now) {
+        return Ok(false);
+    }
+    let row = app.store.get_device(&Scope::of(device.owner), device.id).await?;
+    Ok(row.is_some_and(|row| holds(&row, now)))
 }
 
 /// The next token of a device that has one that holds. That one holds on until its own end.

@@ -28,8 +28,8 @@ pub struct Person {
     pub owner: OwnerId,
     /// The user.
     pub user: UserId,
-    /// The login.
-    pub login: LoginId,
+    /// The login; none for whoever comes by a token of an outside issuer.
+    pub login: Option<LoginId>,
     /// What they may do, as the store says now.
     pub role: Role,
     /// Their address.
@@ -42,6 +42,18 @@ pub struct Person {
     pub has_second_factor: bool,
     /// Whether they must have one and have none: until then they reach what makes one, and nothing else.
     pub must_enrol: bool,
+}
+
+impl Person {
+    /// The login of ours, for what belongs to one.
+    ///
+    /// # Errors
+    /// [`Kind::Conflict`], `no_login`, for whoever comes by a token of an outside issuer.
+    pub fn own_login(&self) -> Result<LoginId> {
+        let text =
+            "This token is an outside issuer's and belongs to no login here. Log in here with a password for that.";
+        self.login.ok_or_else(|| Error::new(Kind::Conflict, "no_login", text))
+    }
 }
 
 /// What a login is continued with.
@@ -221,7 +233,7 @@ pub async fn refresh(app: &App, token: &str, client: &Client) -> Result<Issued> 
 /// When the store fails.
 pub async fn recognise(app: &App, token: &str) -> Result<Option<Person>> {
     let now = app.clock.now();
-    let Some(claims) = app.tokens.users.verify::<Claims>(token) else { return Ok(None) };
+    let Some(claims) = app.tokens.users.verify::<Claims>(token, now) else { return Ok(None) };
     let Some(expires_at) = signing::end_of(claims.iat, claims.exp, now) else { return Ok(None) };
     standing(app, &Scope::of(claims.own), claims.sub, claims.lgn, expires_at).await
 }
@@ -245,7 +257,7 @@ pub async fn standing(
     Ok(user.map(|user| Person {
         owner: scope.owner(),
         user: user.id,
-        login,
+        login: Some(login),
         role: user.role,
         email: user.email,
         name: user.name,

@@ -89,7 +89,9 @@ impl Caller {
     /// The id of what it proved itself with.
     fn credential(&self) -> String {
         match self {
-            Self::User { person, .. } => person.login.to_string(),
+            Self::User { person, .. } => {
+                person.login.map_or_else(|| person.user.to_string(), |login| login.to_string())
+            }
             Self::Device(device) => device.id.to_string(),
         }
     }
@@ -97,7 +99,10 @@ impl Caller {
     /// The ids whose change makes its standing a question, the credential's first.
     fn subjects(&self) -> Vec<String> {
         match self {
-            Self::User { person, .. } => vec![person.login.to_string(), person.user.to_string()],
+            Self::User { person, .. } => {
+                let login = person.login.map(|login| login.to_string());
+                login.into_iter().chain([person.user.to_string()]).collect()
+            }
             Self::Device(device) => vec![device.id.to_string()],
         }
     }
@@ -115,10 +120,11 @@ impl Caller {
         match self {
             Self::User { person, least } => {
                 let Person { owner, user, login, expires_at, .. } = **person;
+                let Some(login) = login else { return Ok(false) };
                 let person = logins::standing(app, &Scope::of(owner), user, login, expires_at).await?;
                 Ok(person.is_some_and(|person| person.role >= *least && !person.must_enrol))
             }
-            Self::Device(device) => devices::still_holds(app, device.owner, device.id).await,
+            Self::Device(device) => devices::still_holds(app, device).await,
         }
     }
 }

@@ -202,7 +202,7 @@ async fn purpose_issuer_audience_expiry_and_algorithm_of_every_access_token_are_
     });
     let user_claims = json!({
         "iss": "chatward", "aud": "chatward:user", "sub": user.id.to_string(), "own": owner.to_string(),
-        "lgn": login.to_string(), "iat": now, "exp": now + 1800,
+        "lgn": login.unwrap().to_string(), "iat": now, "exp": now + 1800,
     });
     let purposes = [
         ("device", "device+jwt", Method::POST, RENEW, device_claims),

@@ -132,7 +132,7 @@ async fn a_revocation_on_one_node_ends_the_sockets_on_another_and_no_others() {
     devices::revoke(&one.app, &scope, id, &BY).await.unwrap();
     ends(&mut device, 1008, "a revoked device").await;
     let login = logins::recognise(&one.app, &people[0].1).await.unwrap().unwrap().login;
-    logins::end_one(&one.app, &scope, people[0].0.id, login, None).await.unwrap();
+    logins::end_one(&one.app, &scope, people[0].0.id, login.unwrap(), None).await.unwrap();
     ends(&mut people[0].2, 1008, "a login that was ended").await;
     users::set_state(&one.app, &scope, people[1].0.id, UserState::Disabled).await.unwrap();
     ends(&mut people[1].2, 1008, "a user who was disabled").await;

@@ -27,7 +27,7 @@ async fn wrong_credentials(world: &World, path: &str) -> Vec<(&'static str, Stri
     devices::revoke(app, &Scope::of(owner), revoked.0, &Actor::Operator).await.unwrap();
     let ended = world.access(owner, &admin).await;
     let login = logins::recognise(app, &ended).await.unwrap().unwrap().login;
-    logins::end_one(app, &Scope::of(owner), admin.id, login, None).await.unwrap();
+    logins::end_one(app, &Scope::of(owner), admin.id, login.unwrap(), None).await.unwrap();
     let (_, device) = world.device(&format!("good{}", path.len())).await;
     let user = world.access(owner, &admin).await;
     let another = if path == DEVICE { user.clone() } else { device.clone() };

@@ -52,6 +52,7 @@ pub(crate) struct Builder {
     folder: Option<TempDir>,
     resolver: Option<Arc<dyn chatward_egress::Resolve>>,
     sample: Option<SocketAddr>,
+    file: Option<String>,
 }
 
 /// A running server.
@@ -108,6 +109,12 @@ impl Builder {
         self
     }
 
+    /// A configuration file of this text.
+    pub(crate) fn file(mut self, text: &str) -> Self {
+        self.file = Some(text.to_owned());
+        self
+    }
+
     /// An OpenAI provider at this base URL (with `/v1`), with this key.
     pub(crate) fn openai(mut self, base_url: &str, key: &str) -> Self {
         self.provider = Some((base_url.to_owned(), key.to_owned()));
@@ -154,7 +161,12 @@ impl Builder {
             data_dir: Some(PathBuf::from(folder.path())),
             settings,
         };
-        let config = Config::load(None, &environment, &overrides).expect("a configuration");
+        let file = self.file.map(|text| {
+            let path = folder.path().join("chatward.toml");
+            std::fs::write(&path, text).unwrap();
+            path
+        });
+        let config = Config::load(file.as_deref(), &environment, &overrides).expect("a configuration");
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let admin_listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

@@ -24,6 +24,7 @@ mod second_factors;
 mod tenancy;
 mod trail;
 mod user_changes;
+mod user_links;
 mod widget;
 mod world;
 

@@ -2,7 +2,7 @@
 
 use chatward_store::{
     Activation, ChunkRow, Engine, HotRow, IssuedKeyRow, LoginRow, MessageRow, MessageState, NewSite, PageRow,
-    RefusedOrigin, Role, SecondFactorRow, SessionRow, Store, UsageRow, UserRow, UserState,
+    RefusedOrigin, Role, SecondFactorRow, SessionRow, Store, UsageRow, UserLinkRow, UserRow, UserState,
 };
 use chatward_testkit::{FakeClock, FakeEntropy, TestDb};
 use chatward_types::{
@@ -103,6 +103,17 @@ impl World {
             output_tokens: 20,
             micro_usd: 7,
             at: self.now(),
+        }
+    }
+
+    /// A link of a user that is not stored yet; its look-up is the subject.
+    pub(crate) fn user_link(&self, user: UserId, subject: &str) -> UserLinkRow {
+        UserLinkRow {
+            lookup: format!("lookup of {subject}"),
+            user,
+            issuer: "https://idp.example".to_owned(),
+            subject: subject.to_owned(),
+            created_at: self.now(),
         }
     }
 
