@@ -50,7 +50,7 @@ async fn visitor_at(world: &World, site: &SiteRow, origin: &str) -> Visitor {
 }
 
 /// Calls a row with a body that it would accept.
-async fn call(world: &World, row: &Row, message_id: &str, headers: &[(&str, &str)]) -> Reply {
+pub(crate) async fn call(world: &World, row: &Row, message_id: &str, headers: &[(&str, &str)]) -> Reply {
     let address = prepare(world, row).await;
     let mut call = world.call(row.method.clone(), &address);
     for (name, value) in headers {
@@ -437,7 +437,7 @@ async fn every_route_refuses_whom_its_policy_does_not_name() {
             }
         }
     }
-    assert_eq!(seen.len(), 10, "every policy is on some route: {seen:?}");
+    assert_eq!(seen.len(), 11, "every policy is on some route: {seen:?}");
     let state = world.by(&visitor, Method::GET, "/api/v1/widget/session").send().await;
     assert_eq!(state.json()["messages"].as_array().map(Vec::len), Some(2), "all of it changed nothing");
 }
