@@ -127,6 +127,8 @@ pub fn table() -> Vec<Route> {
     t.row(GET, "/readyz", Public, Limit::Health, Class::Health, api::health::get_readiness);
     t.row(GET, "/openapi.json", Public, Limit::Files, Class::Asset, api::documents::get_openapi);
     t.row(GET, "/docs", Public, Limit::Files, Class::Page, ui::get_docs);
+    t.row(GET, "/account/accept", Public, Limit::Files, Class::Page, ui::get_accept);
+    t.row(GET, "/account/recover", Public, Limit::Files, Class::Page, ui::get_recover);
     t.row(GET, "/widget.js", Public, Limit::Files, Class::Loader, ui::get_loader);
     t.row(GET, "/widget/{digest}/widget.js", Public, Limit::Files, Class::Loader, ui::get_pinned_loader);
     t.row(GET, "/preview/{site}", Public, Limit::Files, Class::Page, ui::get_preview);
@@ -167,10 +169,15 @@ pub fn table() -> Vec<Route> {
 
     t.row(POST, "/api/v1/auth/setup", SignIn, Limit::SignIn, Class::Api, api::auth_setup::create_first_user);
     t.row(POST, "/api/v1/auth/accept", SignIn, Limit::SignIn, Class::Api, api::invitations::accept_invitation);
+    t.row(POST, "/api/v1/auth/recover", SignIn, Limit::SignIn, Class::Api, api::auth_recover::recover_account);
+    t.row(POST, "/api/v1/auth/register", SignIn, Limit::SignIn, Class::Api, api::auth_register::register_owner);
     t.row(POST, "/api/v1/auth/login", SignIn, Limit::SignIn, Class::Api, api::auth_login::create_login);
     t.row(POST, "/api/v1/auth/refresh", SignIn, Limit::SignIn, Class::Api, api::auth_login::refresh_login);
     t.row(POST, "/api/v1/auth/logout", Enrolment, Limit::Api, Class::Api, api::auth_login::end_login);
     t.row(GET, "/api/v1/auth/me", Enrolment, Limit::Api, Class::Api, api::account::get_me);
+    t.row(PATCH, "/api/v1/account", ANYONE, Limit::Api, Class::Api, api::account::update_account);
+    t.row(DELETE, "/api/v1/account", ANYONE, Limit::Api, Class::Api, api::account::delete_account);
+    t.row(POST, "/api/v1/account/password", ANYONE, Limit::SignIn, Class::Api, api::account::change_password);
     t.row(GET, "/api/v1/account/sessions", ANYONE, Limit::Api, Class::Api, api::account::list_sessions);
     t.row(DELETE, "/api/v1/account/sessions/{login}", ANYONE, Limit::Api, Class::Api, api::account::delete_session);
     t.row(POST, "/api/v1/account/totp", Enrolment, Limit::SignIn, Class::Api, api::account_factor::begin_totp);
@@ -191,7 +198,22 @@ pub fn table() -> Vec<Route> {
         Class::Api,
         api::account_factor::renew_codes,
     );
-    t.row(POST, "/api/v1/invitations", User(Role::Admin), Limit::Api, Class::Api, api::invitations::create_invitation);
+    t.row(GET, "/api/v1/users", ADMIN, Limit::Api, Class::Api, api::users::list_users);
+    t.row(GET, "/api/v1/users/{user}", ADMIN, Limit::Api, Class::Api, api::users::get_user);
+    t.row(PATCH, "/api/v1/users/{user}", ADMIN, Limit::Api, Class::Api, api::users::update_user);
+    t.row(DELETE, "/api/v1/users/{user}", ADMIN, Limit::Api, Class::Api, api::users::delete_user);
+    t.row(POST, "/api/v1/users/{user}/unlock", ADMIN, Limit::Api, Class::Api, api::users::unlock_user);
+    t.row(POST, "/api/v1/users/{user}/recovery", ADMIN, Limit::Api, Class::Api, api::users::create_recovery);
+    t.row(GET, "/api/v1/invitations", ADMIN, Limit::Api, Class::Api, api::invitations::list_invitations);
+    t.row(POST, "/api/v1/invitations", ADMIN, Limit::Api, Class::Api, api::invitations::create_invitation);
+    t.row(
+        DELETE,
+        "/api/v1/invitations/{invitation}",
+        ADMIN,
+        Limit::Api,
+        Class::Api,
+        api::invitations::delete_invitation,
+    );
 
     table.routes
 }

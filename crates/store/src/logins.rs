@@ -182,9 +182,11 @@ impl Store {
     /// When the database does not answer.
     pub async fn end_login(&self, scope: &Scope, id: LoginId, now: Timestamp) -> Result<bool> {
         let mut tx = self.write(scope).await?;
-        let ended = execute!(tx, END_LOGIN, scope.owner(), id, now)?;
+        if execute!(tx, END_LOGIN, scope.owner(), id, now)? == 0 {
+            return Ok(false);
+        }
         tx.commit().await?;
-        Ok(ended == 1)
+        Ok(true)
     }
 }
 

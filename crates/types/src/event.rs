@@ -36,6 +36,8 @@ pub enum EventName {
     UserChanged,
     /// Somebody logged in.
     LoginSucceeded,
+    /// A refresh token was traded for the next.
+    LoginContinued,
     /// Somebody did not log in: address or password was wrong, or the account is disabled.
     LoginFailed,
     /// An attempt came too soon after failed ones.
@@ -48,7 +50,7 @@ pub enum EventName {
     LoginEnded,
     /// A refresh token was used that was spent before; its login was ended.
     RefreshReused,
-    /// An access or refresh token, a set-up token or an invitation that does not hold.
+    /// An access or refresh token, a set-up token, an invitation or a recovery that does not hold.
     TokenRefused,
     /// A message was answered.
     ChatMessageProcessed,
@@ -109,6 +111,7 @@ impl EventName {
             Self::IssuedKeyChanged => "ISSUED_KEY_CHANGED",
             Self::UserChanged => "USER_CHANGED",
             Self::LoginSucceeded => "LOGIN_SUCCEEDED",
+            Self::LoginContinued => "LOGIN_CONTINUED",
             Self::LoginFailed => "LOGIN_FAILED",
             Self::LoginHeld => "LOGIN_HELD",
             Self::SecondFactorFailed => "SECOND_FACTOR_FAILED",

@@ -6,6 +6,8 @@
 pub mod account;
 pub mod account_factor;
 pub mod auth_login;
+pub mod auth_recover;
+pub mod auth_register;
 pub mod auth_setup;
 pub mod blocks;
 pub mod conversations;
@@ -18,6 +20,7 @@ pub mod site_origins;
 pub mod site_sources;
 pub mod sites;
 pub mod usage;
+pub mod users;
 pub mod widget_export;
 pub mod widget_feedback;
 pub mod widget_identity;

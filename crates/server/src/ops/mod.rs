@@ -3,11 +3,13 @@
 //! Owns every rule that is not about HTTP. Never imports axum, never reads the environment, never writes SQL,
 //! and never holds a transaction or a lock across a network call.
 
+pub mod account;
 pub mod acting;
 pub mod admission;
 pub mod answers;
 pub mod backoff;
 pub mod blocks;
+pub mod breached;
 pub mod budgets;
 pub mod changes;
 pub mod chat;
@@ -22,10 +24,12 @@ pub mod indexes;
 pub mod installation;
 pub mod invitations;
 pub mod issued_keys;
+pub mod links;
 pub mod lockdown;
 pub mod logins;
 pub mod look;
 pub mod lookup;
+pub mod members;
 pub mod opaque;
 pub mod origins;
 pub mod page_check;
@@ -33,8 +37,10 @@ pub mod page_context;
 pub mod passwords;
 pub mod prompts;
 pub mod receipts;
+pub mod recoveries;
 pub mod recovery_codes;
 pub mod refusals;
+pub mod registrations;
 pub mod resumes;
 pub mod sanitize;
 pub mod second_factor;

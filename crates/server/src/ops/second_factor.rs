@@ -202,7 +202,7 @@ pub async fn reset(app: &App, scope: &Scope, user: &UserRow) -> Result<bool> {
     if done {
         tell(app, None, Severity::Warning, format!("the second factor of user {} was reset", user.id));
     }
-    users::unlock(app, user).await?;
+    users::unlock(app, scope, user).await?;
     Ok(done)
 }
 

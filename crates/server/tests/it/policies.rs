@@ -18,6 +18,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Another tenant with a site of its own at another origin, and a visitor of it.
 const CAFE: &str = "http://cafe.test";
 
+/// The one route of its policy that asks for no credential, and is closed unless the operator opens it.
+const REGISTER: &str = "/api/v1/auth/register";
+
 struct Other {
     site: SiteRow,
     visitor: Visitor,
@@ -185,6 +188,8 @@ impl People {
         for role in [Role::Viewer, Role::Member, Role::Admin, Role::Owner] {
             users.push(world.user(&format!("{}@example.test", role.as_str()), role).await);
         }
+        // Whoever is walked may leave, because there is another owner.
+        world.user("keeper@example.test", Role::Owner).await;
         let theirs = world.user_of(other.site.owner, "theirs@example.test", Role::Owner).await;
         let expired = world.access(ours, &users[3]).await;
         world.clock.advance(30 * MINUTE);
@@ -219,7 +224,7 @@ impl People {
     /// Each call has a login of its own, since some rows end it.
     async fn walk(&self, world: &World, row: &Row, least: Role, visitor: &str) {
         let ask = async |headers: &[(&str, &str)]| call(world, row, "", headers).await;
-        let fresh = async |owner, user| format!("Bearer {}", world.access(owner, user).await);
+        let fresh = async |owner, user| format!("Bearer {}", world.access_again(owner, user).await);
         let what = |who: &str| format!("{} {} as {who}", row.method, row.path);
         for (who, token) in
             self.refused.iter().map(|(who, token)| (*who, token.as_str())).chain([("a visitor", visitor)])
@@ -256,10 +261,12 @@ impl People {
     }
 }
 
-/// Whether whoever may call the row was let in: a login's id in the address is nobody's here, and nobody has a second factor.
+/// Whether whoever may call the row was let in: the id of a login, a user or an invitation in the address is nobody's here,
+/// and nobody has a second factor.
 fn passes(row: &Row, reply: &Reply) -> bool {
+    let nobodys = ["{login}", "{user}", "{invitation}"].iter().any(|name| row.path.contains(name));
     reply.status.is_success()
-        || (row.path.contains("{login}") && reply.status == StatusCode::NOT_FOUND)
+        || (nobodys && reply.status == StatusCode::NOT_FOUND)
         || (row.policy == Policy::Enrolment && reply.code() == "no_second_factor")
 }
 
@@ -402,7 +409,13 @@ async fn every_route_refuses_whom_its_policy_does_not_name() {
                 }
                 for headers in [&[][..], &[("authorization", keys.good.as_str())], &[("sec-fetch-site", "same-origin")]]
                 {
-                    assert_refused(&ask(headers).await, 401, &what("nobody, by a credential that does not hold"));
+                    let reply = ask(headers).await;
+                    if row.path == REGISTER {
+                        assert_refused(&reply, 403, &what("anybody, while registration is closed"));
+                        assert_eq!(reply.code(), "registration_closed");
+                    } else {
+                        assert_refused(&reply, 401, &what("nobody, by a credential that does not hold"));
+                    }
                 }
             }
             Policy::SiteOrigin => {
@@ -491,7 +504,7 @@ async fn the_description_of_the_api_is_the_route_table() {
         assert_eq!(needs_token, authenticates, "{} {}", row.method, row.path);
         let status = |code: &str| operation["responses"].as_object().is_some_and(|codes| codes.contains_key(code));
         // A ticket is a credential in the body, and so are passwords and refresh tokens.
-        let in_body = row.path == "/api/v1/widget/sessions" || row.policy == Policy::SignIn;
+        let in_body = row.path == "/api/v1/widget/sessions" || (row.policy == Policy::SignIn && row.path != REGISTER);
         assert_eq!(status("401"), authenticates || in_body, "{} {}", row.method, row.path);
         assert_eq!(status("403") && status("429"), row.policy != Policy::Public, "{} {}", row.method, row.path);
     }

@@ -22,6 +22,7 @@ mod schema;
 mod second_factors;
 mod tenancy;
 mod trail;
+mod user_changes;
 mod widget;
 mod world;
 
