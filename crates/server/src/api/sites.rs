@@ -152,7 +152,7 @@ pub async fn create_site(
 ) -> ApiResult<impl IntoResponse> {
     let wanted = Addition { url: &body.url, name: body.name.as_deref(), origins: &body.origins };
     let row = sites::add_by(&app, &Scope::of(acting.owner), &wanted, &acting.actor).await?;
-    tell(&app, &client, &acting, row.id, "added");
+    tell(&app, &client, &acting, row.id, format!("a site was added {}", acting.how));
     Ok((StatusCode::CREATED, etag(&row), axum::Json(view(row))))
 }
 
@@ -206,7 +206,7 @@ pub async fn update_site(
         ..SiteChange::default()
     };
     let row = site_changes::change(&app, &Scope::of(acting.owner), id, change, &acting.actor).await?;
-    tell(&app, &client, &acting, id, "changed");
+    tell(&app, &client, &acting, id, acting.how.clone());
     Ok((etag(&row), axum::Json(view(row))))
 }
 
@@ -245,7 +245,7 @@ pub async fn delete_site(
         }
     }
     sites::remove_by(&app, &scope, id, &acting.actor).await?;
-    tell(&app, &client, &acting, id, "removed");
+    tell(&app, &client, &acting, id, format!("a site was removed {}", acting.how));
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -257,9 +257,9 @@ fn unconfirmed() -> Error {
     )
 }
 
-fn tell(app: &App, client: &Client, acting: &Acting, id: SiteId, what: &'static str) {
+fn tell(app: &App, client: &Client, acting: &Acting, id: SiteId, what: String) {
     let event = app.event(EventName::ConfigurationChanged, Severity::Info, Outcome::Success);
-    event.of(client).owner(acting.owner).site(id).detail(format!("{}, {what}", acting.how)).emit();
+    event.of(client).owner(acting.owner).site(id).detail(what).emit();
 }
 
 /// The version of a site as a header.

@@ -1,6 +1,8 @@
 //! Administrators during an incident (INC-06) and blocks over HTTP (RATE-09): who gets through a lockdown, who never does,
 //! and that a block is made by no mistake.
 
+#![expect(clippy::expect_used, reason = "helpers of tests fail by panicking, as tests do")]
+
 use crate::people::{PASSWORD, roomy};
 use crate::world::{QUESTION, Reply, World};
 use chatward::ops::blocks::{self, Block};

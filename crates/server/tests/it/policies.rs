@@ -54,7 +54,7 @@ async fn visitor_at(world: &World, site: &SiteRow, origin: &str) -> Visitor {
 }
 
 /// Calls a row with a body that it would accept.
-async fn call(world: &World, row: &Row, message_id: &str, headers: &[(&str, &str)]) -> Reply {
+pub(crate) async fn call(world: &World, row: &Row, message_id: &str, headers: &[(&str, &str)]) -> Reply {
     let address = prepare(world, row).await;
     let mut call = world.call(row.method.clone(), &address);
     for (name, value) in headers {
