@@ -39,7 +39,10 @@ pub(super) async fn read(app: &App, socket: &mut Socket, client: &Client, caller
     match sockets::prove(app, client, caller, token).await {
         Ok(caller) => Ok(caller),
         Err(refusal) => {
-            let end = if refusal.error().kind() == chatward_types::Kind::Internal { End::Failed } else { end };
+            let end = match refusal.error().kind() {
+                chatward_types::Kind::Internal | chatward_types::Kind::Unavailable => End::Failed,
+                _ => end,
+            };
             socket.send(error::frame_text(refusal.error(), &client.request_id)).await?;
             Err(end)
         }

@@ -206,6 +206,8 @@ async fn a_store_that_does_not_answer_closes_what_it_cannot_vouch_for() {
     let mut socket = world.ready(DEVICE, &token).await;
     world.database.tamper("ALTER TABLE devices RENAME TO gone").await;
     assert_eq!(socket.close_code().await, 1011);
+    let mut new = world.open_with_frame(DEVICE, &token).await;
+    assert_eq!(new.close_code().await, 1011, "nor does it say that the credential is a wrong one");
 }
 
 #[tokio::test]
