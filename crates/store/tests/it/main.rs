@@ -13,6 +13,7 @@ mod installation;
 mod jobs;
 mod knowledge;
 mod migrations;
+mod owners;
 mod policies;
 mod production;
 mod records;
