@@ -196,13 +196,18 @@ impl Store {
 /// Ends every login of a user, in the transaction that is the reason.
 pub(crate) async fn end_all(tx: &mut Tx, scope: &Scope, user: UserId, now: Timestamp) -> Result<()> {
     execute!(tx, END_LOGINS, scope.owner(), user, now)?;
-    Ok(())
+    announce(tx, scope, user, now).await
+}
+
+/// Requests read the rows; open sockets have to hear that something about a user changed. Last in its transaction.
+pub(crate) async fn announce(tx: &mut Tx, scope: &Scope, user: UserId, now: Timestamp) -> Result<()> {
+    record_change(tx, change::USER_CHANGED, Some(scope.owner()), &[&user.to_string()], now).await
 }
 
 /// Ends every login of a user but one, in the transaction that is the reason.
 pub(crate) async fn end_others(tx: &mut Tx, scope: &Scope, user: UserId, stays: LoginId, now: Timestamp) -> Result<()> {
     execute!(tx, END_OTHER_LOGINS, scope.owner(), user, stays, now)?;
-    Ok(())
+    announce(tx, scope, user, now).await
 }
 
 /// Notes that a login's user has proved their second factor in it. `false` when it does not hold.

@@ -5,10 +5,10 @@
 //! factor holds the lock under which logins are made, so that none is made past it. Never sees a secret or a code.
 
 use crate::engine_sql::LOCK_USERS;
+use crate::logins;
 use crate::statement::{Statement, execute, first, row, rows, value};
 use crate::store::Store;
 use crate::tx::Tx;
-use crate::{logins, users};
 use chatward_types::{LoginId, Result, Scope, Timestamp, UserId};
 
 const BEGIN_FACTOR: Statement = Statement::both(
@@ -140,7 +140,6 @@ impl Store {
         }
         replace_codes(&mut tx, scope, user, codes).await?;
         logins::end_others(&mut tx, scope, user, login, now).await?;
-        users::announce(&mut tx, scope, user, now).await?;
         tx.commit().await?;
         Ok(true)
     }
@@ -239,7 +238,6 @@ impl Store {
         }
         execute!(tx, DELETE_CODES, scope.owner(), user)?;
         logins::end_all(&mut tx, scope, user, now).await?;
-        users::announce(&mut tx, scope, user, now).await?;
         tx.commit().await?;
         Ok(true)
     }

@@ -2,13 +2,13 @@
 
 use crate::app::App;
 use crate::error::ApiResult;
-use crate::events;
+use crate::events::{self, Filter, Wanted};
 use crate::json;
-use crate::ops::event_tail::{Asked, Filter, View};
+use crate::ops::event_tail::View;
 use crate::realtime::{End, Front, Session, Socket, Upgrade};
 use axum::extract::State;
 use axum::response::Response;
-use chatward_types::{Error, SECOND};
+use chatward_types::{Error, Event, SECOND};
 use serde::Deserialize;
 use serde_json::json;
 use tokio::sync::broadcast::error::RecvError;
@@ -39,7 +39,7 @@ enum Said {
 /// what is no JSON by an error and a close with 1007.
 /// What is about no site and no tenant is shown to the tenant that runs the installation. Closed with 4001 at the token's
 /// end, 1008 when login, role or address hold no more, 1013 when the client reads too slowly, 1001 when the server stops.
-#[utoipa::path(get, path = "/api/v1/events/stream", tag = "events", security(("user" = [])),
+#[utoipa::path(get, path = "/api/v1/events/stream", tag = "security", security(("user" = [])),
     responses(
         (status = 101, description = "Open."),
         (status = 400, description = "Not a WebSocket's handshake, or an address with a query.", body = crate::error::ErrorBody),
@@ -73,8 +73,8 @@ impl Front for Watching {
                 },
                 event = events.recv() => match event {
                     Ok(event) => match view.shows(app, &event).await {
-                        Ok(shows) => (shows && self.filter.takes(&event))
-                            .then(|| Ok(format!("{{\"type\":\"event\",\"event\":{}}}", events::text_of(&event)))),
+                        Ok(true) => self.show(&event),
+                        Ok(false) => None,
                         Err(_) => return End::Failed,
                     },
                     Err(RecvError::Lagged(_)) => return End::Slow,
@@ -91,11 +91,24 @@ impl Front for Watching {
 }
 
 impl Watching {
+    /// The frame of an event, if it is asked for.
+    fn show(&self, event: &Event) -> Option<Result<String, Error>> {
+        let text = events::text_of(event);
+        let frame = || Ok(format!("{{\"type\":\"event\",\"event\":{text}}}"));
+        self.filter.takes(&events::read_line(&text)).then(frame)
+    }
+
     fn answer(&mut self, text: &str) -> Result<String, Error> {
         match json::parse::<Said>(text.as_bytes())? {
             Said::Ping {} => Ok(json!({ "type": "pong" }).to_string()),
             Said::Filter { name, address, key, session } => {
-                self.filter = Filter::of(Asked { name, address, key, session })?;
+                self.filter = Filter::of(Wanted {
+                    name: name.as_deref(),
+                    address: address.as_deref(),
+                    key: key.as_deref(),
+                    session: session.as_deref(),
+                    ..Wanted::default()
+                })?;
                 Ok(json!({ "type": "filtered" }).to_string())
             }
         }

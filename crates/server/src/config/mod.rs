@@ -28,7 +28,7 @@ pub use error::ConfigError;
 pub use layers::Origin;
 pub use sections::{
     Accounts, AddressChange, Admin, Audit, Blocks, ClientAddressHeader, Cors, Database, Feeds, Front, Headers,
-    Installation, Limits, LogFormat, LogLevel, Logging, SecondFactorDemand, Server, Sessions, Vault,
+    Installation, Limits, LogFormat, LogLevel, Logging, Registration, SecondFactorDemand, Server, Sessions, Vault,
 };
 pub use sections_answers::{Budgets, Crawl, Messages, ProviderConfig, ProviderKind};
 pub use sections_sockets::Sockets;

@@ -153,8 +153,9 @@ async fn admit_person(
 ) -> Result<Person, ApiError> {
     people::refuse_foreign_page(app, client, origin, headers)?;
     cookies::refuse_foreign_page(app, client, method, headers)?;
-    let token = bearer(headers).or_else(|| cookies::access(headers));
-    people::authenticate(app, client, token, least).await
+    let by_cookie = cookies::access(headers);
+    let had_credential = headers.contains_key(AUTHORIZATION) || by_cookie.is_some();
+    people::authenticate(app, client, bearer(headers).or(by_cookie), had_credential, least).await
 }
 
 /// Counts a request in the windows of its group; refuses with 429 when one is full.

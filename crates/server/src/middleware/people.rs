@@ -20,11 +20,12 @@ pub(super) fn is_access_token(headers: &HeaderMap) -> bool {
         || bearer(headers).is_some_and(|text| text.bytes().filter(|byte| *byte == b'.').count() == 2)
 }
 
-/// Whom an access token speaks for, if they may do this.
+/// Whom an access token speaks for, if they may do this. Without one it is told whether there was another credential.
 pub(super) async fn authenticate(
     app: &App,
     client: &Client,
     token: Option<&str>,
+    had_credential: bool,
     least: Role,
 ) -> Result<Person, ApiError> {
     let person = match token {
@@ -32,8 +33,12 @@ pub(super) async fn authenticate(
         None => None,
     };
     let Some(person) = person else {
-        let event = app.event(EventName::TokenRefused, Severity::Warning, Outcome::Refused);
-        event.of(client).detail("an access token that does not hold").emit();
+        if had_credential {
+            let event = app.event(EventName::TokenRefused, Severity::Warning, Outcome::Refused);
+            event.of(client).detail("an access token that does not hold").emit();
+        } else {
+            tell_missing(app, client);
+        }
         return Err(Error::new(
             Kind::Unauthenticated,
             "token_invalid",
@@ -51,6 +56,11 @@ pub(super) async fn authenticate(
         .into());
     }
     Ok(person)
+}
+
+/// Tells of a call that came without any credential to a route that needs one.
+pub(super) fn tell_missing(app: &App, client: &Client) {
+    app.event(EventName::CredentialMissing, Severity::Warning, Outcome::Refused).of(client).emit();
 }
 
 /// Refuses whoever must have a second factor and has none yet.

@@ -47,7 +47,7 @@ pub(super) async fn admit(
 pub async fn prove(app: &App, client: &Client, caller: SocketCaller, token: Option<&str>) -> Result<Caller, ApiError> {
     match caller {
         SocketCaller::User(least) => {
-            let person = people::authenticate(app, client, token, least).await?;
+            let person = people::authenticate(app, client, token, token.is_some(), least).await?;
             people::refuse_without_factor(&person)?;
             Ok(Caller::User { person: Arc::new(person), least })
         }

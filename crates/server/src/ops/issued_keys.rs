@@ -112,5 +112,6 @@ fn record(app: &App, scope: &Scope, id: &str, detail: &Value) -> Result<Arc<Trai
 }
 
 fn tell(app: &App, scope: &Scope, what: String) {
-    app.event(EventName::IssuedKeyChanged, Severity::Info, Outcome::Success).owner(scope.owner()).detail(what).emit();
+    let event = app.event(EventName::IssuedKeyChanged, Severity::Info, Outcome::Success);
+    event.owner(scope.owner()).detail(what).emit();
 }

@@ -8,13 +8,15 @@ use crate::app::App;
 use crate::client::Client;
 use crate::ops::sessions::network_of;
 use crate::ops::signing::{self, ISSUER};
+use crate::ops::trail::{self, Actor};
 use crate::ops::{backoff, opaque, passwords, second_factor, users};
-use chatward_store::{LoginRow, Rotation, UserRow, UserState};
+use chatward_store::{LoginRow, Rotation, Store, UserRow, UserState};
 use chatward_types::{
     DAY, Error, EventName, Kind, LoginId, MINUTE, Outcome, OwnerId, Result, Role, SECOND, Scope, Secret, Severity,
     Timestamp, UserId,
 };
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 /// Logins of a user that are kept; the oldest goes.
 const MOST: u32 = 50;
@@ -106,15 +108,24 @@ pub async fn log_in(
     begin_with(app, &scope, &user, factor_since, client).await
 }
 
-/// Proves the password in our own form from now on. If too many are hashed at the moment, another login does it.
+/// Proves the password in our own form from now on. If too many are hashed at the moment, or the trail cannot be written,
+/// another login does it.
 async fn upgrade(app: &App, scope: &Scope, user: UserRow, password: &Secret<String>) -> Result<UserRow> {
     let made = match passwords::hash(app, password).await {
         Ok(made) => made,
         Err(error) if error.kind() == Kind::Unavailable => return Ok(user),
         Err(error) => return Err(error),
     };
-    let done = app.store.upgrade_user_password(scope, user.id, &user.password, &made, app.clock.now()).await?;
-    Ok(if done { UserRow { password: made, ..user } } else { user })
+    let detail = json!({ "what": "proof of the password upgraded" });
+    let store = users::audited(app, scope, &Actor::Server, user.id, &detail)?;
+    match store.upgrade_user_password(scope, user.id, &user.password, &made, app.clock.now()).await {
+        Ok(true) => Ok(UserRow { password: made, ..user }),
+        Ok(false) => Ok(user),
+        Err(error) => {
+            tracing::warn!(source = error.source_line(), "the proof of a password stays as it was made elsewhere");
+            Ok(user)
+        }
+    }
 }
 
 /// Begins a login for a user who has proved who they are, by something that is no second factor.
@@ -189,11 +200,13 @@ pub async fn refresh(app: &App, token: &str, client: &Client) -> Result<Issued> 
     let network = network_of(client.address);
     let rotation = Rotation { from: &token.hash, to: &hash, network: &network, now, expires_at: row.expires_at };
     if app.store.rotate_login(&scope, id, rotation).await? {
+        let event = app.event(EventName::LoginContinued, Severity::Info, Outcome::Success).of(client);
+        event.detail(format!("user {}, login {id}", row.user)).emit();
         return Ok(issued);
     }
     // We issued it, and it is not the one that goes on: somebody has used it before. Which of the two is the thief, nobody
     // can tell, so neither goes on.
-    app.store.end_login(&scope, id, now).await?;
+    end_login(app, &scope, &Actor::Server, row.user, id).await?;
     app.event(EventName::RefreshReused, Severity::Error, Outcome::Refused)
         .of(client)
         .owner(scope.owner())
@@ -261,7 +274,8 @@ pub async fn list(app: &App, scope: &Scope, user: UserId) -> Result<Vec<LoginRow
 /// [`Kind::NotFound`] when the user has none of this id that holds.
 pub async fn end_one(app: &App, scope: &Scope, user: UserId, id: LoginId, client: Option<&Client>) -> Result<()> {
     let own = app.store.get_login(scope, id).await?.is_some_and(|row| row.user == user);
-    if !own || !app.store.end_login(scope, id, app.clock.now()).await? {
+    let by = if client.is_some() { Actor::User(user) } else { Actor::Operator };
+    if !own || !end_login(app, scope, &by, user, id).await? {
         return Err(Error::not_found());
     }
     let event = app.event(EventName::LoginEnded, Severity::Info, Outcome::Success);
@@ -271,6 +285,14 @@ pub async fn end_one(app: &App, scope: &Scope, user: UserId, id: LoginId, client
         None => event.emit(),
     }
     Ok(())
+}
+
+/// Ends a login, whether or not that can be recorded now.
+async fn end_login(app: &App, scope: &Scope, by: &Actor, user: UserId, id: LoginId) -> Result<bool> {
+    let detail = json!({ "what": "login ended", "user": user });
+    let entry = trail::entry(app, EventName::LoginEnded, by, Some(scope.owner()), &id.to_string(), &detail)?;
+    let now = app.clock.now();
+    trail::always(app, entry, |store: Store| async move { store.end_login(scope, id, now).await }).await
 }
 
 fn issue(app: &App, scope: &Scope, user: UserId, row: &LoginRow, refresh: &Secret<String>) -> Result<Issued> {
@@ -298,7 +320,8 @@ fn end(app: &App, now: Timestamp) -> Timestamp {
     now + i64::from(app.config.accounts.login_days) * DAY
 }
 
-fn fail(app: &App, client: &Client) -> Error {
+/// The refusal of an address or a password, one for all.
+pub(super) fn fail(app: &App, client: &Client) -> Error {
     app.event(EventName::LoginFailed, Severity::Warning, Outcome::Refused).of(client).emit();
     Error::new(Kind::Unauthenticated, "login_failed", "No account that may log in has this address and password.")
 }

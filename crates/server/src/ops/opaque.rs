@@ -17,6 +17,7 @@ pub struct AccountKeys {
     lookup: Secret<[u8; 32]>,
     refresh: Secret<[u8; 32]>,
     invitation: Secret<[u8; 32]>,
+    recovery: Secret<[u8; 32]>,
     recovery_code: Secret<[u8; 32]>,
 }
 
@@ -27,6 +28,8 @@ pub enum Kind {
     Refresh,
     /// Makes somebody a user.
     Invitation,
+    /// Sets a password anew; its id is the user's.
+    Recovery,
 }
 
 /// A token of ours.
@@ -60,6 +63,7 @@ impl AccountKeys {
             lookup: derive(key, "account lookup"),
             refresh: derive(key, "refresh token"),
             invitation: derive(key, "invitation"),
+            recovery: derive(key, "recovery"),
             recovery_code: derive(key, "recovery code"),
         }
     }
@@ -112,6 +116,7 @@ impl AccountKeys {
         let key = match kind {
             Kind::Refresh => &self.refresh,
             Kind::Invitation => &self.invitation,
+            Kind::Recovery => &self.recovery,
         };
         let mut code = [0_u8; 16];
         code.copy_from_slice(&hmac_sha256(key, covered.as_bytes())[..16]);
@@ -123,6 +128,7 @@ fn prefix(kind: Kind) -> &'static str {
     match kind {
         Kind::Refresh => "cw_rt_",
         Kind::Invitation => "cw_iv_",
+        Kind::Recovery => "cw_rc_",
     }
 }
 
@@ -142,6 +148,7 @@ mod tests {
         assert_ne!(keys.refresh.expose(), keys.invitation.expose(), "each kind has a key of its own");
         assert!(keys.parse(Kind::Invitation, text).is_none());
         assert!(keys.parse(Kind::Invitation, &text.replace("cw_rt_", "cw_iv_")).is_none());
+        assert!(keys.parse(Kind::Recovery, &text.replace("cw_rt_", "cw_rc_")).is_none());
         assert!(AccountKeys::of(&Secret::new([2; 32])).parse(Kind::Refresh, text).is_none());
         for at in 0..text.len() {
             let mut bytes = text.clone().into_bytes();

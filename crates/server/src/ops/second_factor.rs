@@ -107,7 +107,7 @@ pub async fn begin(app: &App, person: &Person, password: &Secret<String>, client
     if !app.store.begin_second_factor(&scope, &row).await? {
         return Err(has_one());
     }
-    tell(app, Some(client), Severity::Info, format!("user {} has begun a second factor", person.user));
+    tell(app, scope.owner(), Some(client), Severity::Info, format!("user {} has begun a second factor", person.user));
     let server = format!("Chatward {}", app.config.public_url.host_str().unwrap_or_default());
     Ok(Begun { secret: totp::base32(&key), address: totp::address(&key, &server, &person.email) })
 }
@@ -143,7 +143,7 @@ pub async fn confirm(
     if !trail::audited(app, entry).activate_second_factor(&scope, person.user, activation).await? {
         return Err(nothing_begun());
     }
-    tell(app, Some(client), Severity::Info, format!("user {} has a second factor now", person.user));
+    tell(app, scope.owner(), Some(client), Severity::Info, format!("user {} has a second factor now", person.user));
     Ok(fresh.codes)
 }
 
@@ -166,7 +166,7 @@ pub async fn renew_codes(
     if !trail::audited(app, entry).replace_recovery_codes(&scope, person.user, since, &fresh.hashes).await? {
         return Err(has_none());
     }
-    tell(app, Some(client), Severity::Info, format!("user {} has new recovery codes", person.user));
+    tell(app, scope.owner(), Some(client), Severity::Info, format!("user {} has new recovery codes", person.user));
     Ok(fresh.codes)
 }
 
@@ -188,7 +188,13 @@ pub async fn remove(
     if !trail::audited(app, entry).remove_second_factor(&scope, person.user, since).await? {
         return Err(has_none());
     }
-    tell(app, Some(client), Severity::Warning, format!("user {} has no second factor any more", person.user));
+    tell(
+        app,
+        scope.owner(),
+        Some(client),
+        Severity::Warning,
+        format!("user {} has no second factor any more", person.user),
+    );
     Ok(())
 }
 
@@ -200,9 +206,9 @@ pub async fn reset(app: &App, scope: &Scope, user: &UserRow) -> Result<bool> {
     let entry = record(app, scope.owner(), user.id, &Actor::Operator, "second factor reset")?;
     let done = trail::audited(app, entry).reset_second_factor(scope, user.id, app.clock.now()).await?;
     if done {
-        tell(app, None, Severity::Warning, format!("the second factor of user {} was reset", user.id));
+        tell(app, scope.owner(), None, Severity::Warning, format!("the second factor of user {} was reset", user.id));
     }
-    users::unlock(app, user).await?;
+    users::unlock(app, scope, user).await?;
     Ok(done)
 }
 
@@ -264,7 +270,13 @@ async fn take(
     }
     // It is taken, whether or not the rest can be counted.
     let left = app.store.count_recovery_codes(scope, user).await.map_or("some".to_owned(), |left| left.to_string());
-    tell(app, Some(client), Severity::Warning, format!("a recovery code of user {user} was used; {left} are left"));
+    tell(
+        app,
+        scope.owner(),
+        Some(client),
+        Severity::Warning,
+        format!("a recovery code of user {user} was used; {left} are left"),
+    );
     Ok(true)
 }
 
@@ -293,8 +305,8 @@ fn record(app: &App, owner: OwnerId, user: UserId, by: &Actor, what: &str) -> Re
     trail::entry(app, EventName::SecondFactorChanged, by, Some(owner), &user.to_string(), &detail)
 }
 
-fn tell(app: &App, client: Option<&Client>, severity: Severity, what: String) {
-    let event = app.event(EventName::SecondFactorChanged, severity, Outcome::Success).detail(what);
+fn tell(app: &App, owner: OwnerId, client: Option<&Client>, severity: Severity, what: String) {
+    let event = app.event(EventName::SecondFactorChanged, severity, Outcome::Success).owner(owner).detail(what);
     match client {
         Some(client) => event.of(client).emit(),
         None => event.emit(),

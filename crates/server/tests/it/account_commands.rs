@@ -93,6 +93,19 @@ async fn people_are_managed_beside_a_running_server() {
     assert_eq!(log_in(PASSWORD).await.status, StatusCode::CREATED);
     assert_eq!(json_of(folder, &["login-session", "end", name, "--all"])["ended"].as_array().unwrap().len(), 1);
 
+    let link = json_of(folder, &["user", "reset-password", name]);
+    let (page, token) = link["url"].as_str().unwrap().split_once('#').unwrap();
+    assert!(page.ends_with("/account/recover") && link.get("password").is_none(), "{link}");
+    let again = json!({ "token": token, "password": "tide-oboe-fern-9" });
+    assert_eq!(log_in(PASSWORD).await.status, StatusCode::CREATED, "the link alone changes nothing");
+    assert_eq!(post(&server, "/api/v1/auth/recover", &again).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(post(&server, "/api/v1/auth/recover", &again).await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(log_in("tide-oboe-fern-9").await.status, StatusCode::CREATED);
+    let said = run(folder, &["user", "reset-password", name]);
+    assert!(String::from_utf8_lossy(&said.stdout).contains("once and for an hour"));
+    let help = run(folder, &["user", "reset-password", "--help"]);
+    assert!(String::from_utf8_lossy(&help.stdout).contains("No mail is sent yet"));
+
     for arguments in
         [["user", "disable", "owner@example.test"].as_slice(), &["user", "roles", "owner@example.test", "viewer"]]
     {

@@ -72,20 +72,20 @@ async fn a_factor_is_asked_for_once_it_is_confirmed_and_a_code_holds_once() {
         let code = world.next_code(&key);
         let wrong = json!({ "email": ANN, "password": "a wrong password", "code": code });
         assert_eq!(said(&world.post("/api/v1/auth/login", &wrong).await), refused(401, "login_failed"));
-        users::unlock(&world.app, &user).await.unwrap();
+        users::unlock(&world.app, &Scope::of(world.app.owner), &user).await.unwrap();
         let at_once = join_all((0..4).map(|_| world.log_in_with(ANN, &code))).await;
         let admitted = at_once.iter().filter(|reply| reply.status == StatusCode::CREATED).count();
         assert_eq!(admitted, 1, "of four at once one: a wrong password before it has not used it up");
-        users::unlock(&world.app, &user).await.unwrap();
+        users::unlock(&world.app, &Scope::of(world.app.owner), &user).await.unwrap();
         assert_eq!(said(&world.log_in_with(ANN, &code).await), refused(401, "second_factor_refused"), "a replay");
         world.clock.advance(30 * SECOND);
         assert_eq!(said(&world.log_in_with(ANN, &code).await), refused(401, "second_factor_refused"), "and later");
 
-        users::unlock(&world.app, &user).await.unwrap();
+        users::unlock(&world.app, &Scope::of(world.app.owner), &user).await.unwrap();
         let at_once = join_all((0..4).map(|_| world.log_in_with(ANN, &codes[0]))).await;
         let admitted = at_once.iter().filter(|reply| reply.status == StatusCode::CREATED).count();
         assert_eq!(admitted, 1, "a recovery code too");
-        users::unlock(&world.app, &user).await.unwrap();
+        users::unlock(&world.app, &Scope::of(world.app.owner), &user).await.unwrap();
         assert_eq!(said(&world.log_in_with(ANN, &codes[0]).await), refused(401, "second_factor_refused"));
         let shouted = codes[1].to_uppercase().replace('-', " ");
         assert_eq!(world.log_in_with(ANN, &shouted).await.status, StatusCode::CREATED, "as people write it");
@@ -136,7 +136,7 @@ async fn wrong_codes_wait_as_wrong_passwords_do_by_account_and_by_address() {
         assert_eq!(said(&asked), refused(401, "second_factor_needed"), "{turn}");
     }
     for user in &people {
-        users::unlock(&world.app, user).await.unwrap();
+        users::unlock(&world.app, &Scope::of(world.app.owner), user).await.unwrap();
     }
     let mut codes = Vec::new();
     for turn in 0..22 {
@@ -237,7 +237,7 @@ async fn codes_are_renewed_and_a_factor_removed_by_password_and_code_together() 
         for (password, code) in [("a wrong password", old[0].as_str()), (PASSWORD, "000000"), (PASSWORD, "")] {
             assert_eq!(said(&renew(password, code).await), refused(403, "proof_refused"));
         }
-        users::unlock(&world.app, &user).await.unwrap();
+        users::unlock(&world.app, &Scope::of(world.app.owner), &user).await.unwrap();
         let renewed = renew(PASSWORD, &world.next_code(&key)).await;
         let new: Vec<String> = serde_json::from_value(renewed.json()["recovery_codes"].clone()).unwrap();
         assert!(new.len() == 10 && new.iter().all(|code| !old.contains(code)));

@@ -2,8 +2,8 @@
 
 use crate::on_both;
 use crate::world::{Tenant, World};
-use chatward_store::{Changed, DeviceRow, UserState, change};
-use chatward_types::{DeviceId, Kind, Role};
+use chatward_store::{Changed, DeviceRow, UserChange, UserState, change};
+use chatward_types::{DeviceId, Kind, LoginId, Role};
 
 fn device(world: &World, name: &str) -> DeviceRow {
     DeviceRow {
@@ -72,22 +72,33 @@ on_both! {
         }
         let login = world.login(two.id);
         assert!(store.insert_login(alice, &login, "a hash", 5).await.expect("a login"));
+        let viewer = UserChange { role: Some(Role::Viewer), ..UserChange::default() };
+        let disabled = UserChange { state: Some(UserState::Disabled), ..UserChange::default() };
+        let renamed = UserChange { name: Some("Another".to_owned()), ..UserChange::default() };
         let before = store.latest_change().await.expect("a number");
         assert!(store.revoke_device(alice, row.id, world.now()).await.expect("revoked"));
         assert!(!store.revoke_device(alice, row.id, world.now()).await.expect("no error"), "and told once");
         assert!(store.end_login(alice, login.id, world.now()).await.expect("ended"));
-        assert_eq!(store.set_user_role(alice, two.id, Role::Viewer, world.now()).await.expect("done"), Changed::Done);
-        let last = store.set_user_role(alice, one.id, Role::Viewer, world.now()).await.expect("no error");
+        assert_eq!(store.change_user(alice, two.id, &viewer, None, world.now()).await.expect("done"), Changed::Done);
+        let last = store.change_user(alice, one.id, &viewer, None, world.now()).await.expect("no error");
         assert_eq!(last, Changed::LastOwner, "what did not happen is not told");
-        let shut = store.set_user_state(alice, two.id, UserState::Disabled, world.now()).await;
+        let shut = store.change_user(alice, two.id, &disabled, None, world.now()).await;
         assert_eq!(shut.expect("done"), Changed::Done);
         assert!(store.reset_user_password(alice, two.id, "new", world.now()).await.expect("done"));
+        let name = store.change_user(alice, one.id, &renamed, None, world.now()).await;
+        assert_eq!(name.expect("done"), Changed::Done, "which takes nothing away");
+        let kept = world.id(LoginId::generate);
+        let to = ("new", "newer");
+        assert!(store.change_user_password(alice, two.id, to, kept, world.now()).await.expect("done"));
+        assert_eq!(store.delete_user(alice, two.id, None, world.now()).await.expect("done"), Changed::Done);
         let told: Vec<_> = store.changes_after(before, 10).await.expect("changes").into_iter()
             .map(|change| (change.kind, change.subject, change.owner)).collect();
         let owner = Some(world.alice.owner);
         assert_eq!(told, [
             (change::DEVICE_REVOKED.to_owned(), row.id.to_string(), owner),
             (change::LOGIN_ENDED.to_owned(), login.id.to_string(), owner),
+            (change::USER_CHANGED.to_owned(), two.id.to_string(), owner),
+            (change::USER_CHANGED.to_owned(), two.id.to_string(), owner),
             (change::USER_CHANGED.to_owned(), two.id.to_string(), owner),
             (change::USER_CHANGED.to_owned(), two.id.to_string(), owner),
             (change::USER_CHANGED.to_owned(), two.id.to_string(), owner),

@@ -14,6 +14,7 @@ mod installation;
 mod jobs;
 mod knowledge;
 mod migrations;
+mod owners;
 mod policies;
 mod production;
 mod records;
@@ -22,6 +23,7 @@ mod schema;
 mod second_factors;
 mod tenancy;
 mod trail;
+mod user_changes;
 mod widget;
 mod world;
 

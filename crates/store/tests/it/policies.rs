@@ -3,7 +3,7 @@
 //! It walks the catalogue, so a table that a later migration adds is held to the same rules the day it appears.
 
 use crate::world::World;
-use chatward_store::{DeviceRow, Engine, FeedbackRow, HotRow, InvitationRow};
+use chatward_store::{Changed, DeviceRow, Engine, FeedbackRow, HotRow, InvitationRow, RecoveryRow};
 use chatward_types::{DeviceId, FeedbackId, InvitationId, OwnerId, Role};
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection};
@@ -21,6 +21,7 @@ const GLOBAL: &[(&str, &str)] = &[
     ("issued_key_directory", "asked before an owner is known: public id to owner, no hash and no content"),
     ("login_attempts", "counted before an owner is known: keyed hashes of addresses, numbers and times"),
     ("user_directory", "asked before an owner is known: keyed hash of an address to owner and user, no address"),
+    ("registrations", "counted before an owner is there: numbers of days"),
     ("budget_days", "sums by name, the installation's among them"),
     ("audit_trail", "the installation's own record; one chain over all owners, no content"),
     ("blocks", "networks that nobody is served from"),
@@ -161,6 +162,15 @@ async fn filled() -> World {
             revoked_at: None,
         };
         assert!(world.store().insert_device(&tenant.scope, &device, 0, 5).await.expect("a device"));
+        let recovery = RecoveryRow {
+            user: user.id,
+            hash: vec![2; 32],
+            made_by: Some(user.id),
+            created_at: world.now(),
+            expires_at: world.now() + 1000,
+        };
+        let made = world.store().insert_recovery(&tenant.scope, &recovery, None).await;
+        assert_eq!(made.expect("a recovery"), Changed::Done);
         let refused = [world.refused("https://other.example", 1)];
         world.store().add_refused_origins(&tenant.scope, tenant.site, &refused, 50).await.expect("an origin");
     }
