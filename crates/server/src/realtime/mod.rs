@@ -86,6 +86,11 @@ impl Caller {
         }
     }
 
+    /// Whether it is an administrator of the installation, as long as its standing holds.
+    fn administers(&self, app: &App) -> bool {
+        matches!(self, Self::User { person, least } if person.owner == app.owner && *least >= Role::Admin)
+    }
+
     /// The id of what it proved itself with.
     fn credential(&self) -> String {
         match self {

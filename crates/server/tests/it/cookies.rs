@@ -156,7 +156,7 @@ async fn a_cookie_counts_from_our_own_pages_alone() {
             assert!(reply.headers.get("access-control-allow-credentials").is_none(), "{what}");
         }
     }
-    assert_eq!(methods.into_iter().collect::<Vec<_>>(), ["DELETE", "GET", "PATCH", "POST"]);
+    assert_eq!(methods.into_iter().collect::<Vec<_>>(), ["DELETE", "GET", "PATCH", "POST", "PUT"]);
     for (headers, _, changes) in matrix {
         let login = by_mode(json!({ "email": "owner@example.test", "password": PASSWORD }));
         let tokens = tokens_of(&world.post("/api/v1/auth/login", &login).await);

@@ -408,7 +408,7 @@ async fn every_route_refuses_whom_its_policy_does_not_name() {
                 people.walk(&world, &row, least, &bearer).await;
             }
             Policy::Device => {
-                let owner = world.access(world.app.owner, &people.users[3]).await;
+                let owner = world.access_again(world.app.owner, &people.users[3]).await;
                 let refused = devices.refused.iter().map(|(who, token)| (*who, format!("Bearer {token}")));
                 let others = [
                     ("an owner", format!("Bearer {owner}")),
@@ -453,7 +453,7 @@ async fn every_route_refuses_whom_its_policy_does_not_name() {
                         SocketCaller::Device => Some(401),
                         SocketCaller::User(least) => (user.role < least).then_some(403),
                     };
-                    let token = world.access(world.app.owner, user).await;
+                    let token = world.access_again(world.app.owner, user).await;
                     cases.push((user.role.as_str().to_owned(), token, refusal));
                 }
                 for (who, token) in [("a device", &devices.good), ("another owner's device", &devices.others)] {
