@@ -14,6 +14,7 @@ use crate::ops::blocks::{self, Abuse};
 use crate::ops::budgets::{Budgets, Caps};
 use crate::ops::data_keys::DataKeys;
 use crate::ops::indexes::Indexes;
+use crate::ops::key_lookup::IssuedKeys;
 use crate::ops::opaque::AccountKeys;
 use crate::ops::origins::Origins;
 use crate::ops::passwords::Passwords;
@@ -84,6 +85,8 @@ pub struct Parts {
     pub account_keys: AccountKeys,
     /// The pool that hashes passwords.
     pub passwords: Passwords,
+    /// Issued keys in use.
+    pub issued: IssuedKeys,
     /// Network addresses that failed to log in.
     pub backoff: AddressBackoff,
     /// The file of security events.
@@ -235,6 +238,7 @@ impl App {
             connections: Arc::new(ConnectionCounter::new()),
             account_keys,
             passwords: Passwords::new(config.accounts.password_workers),
+            issued: IssuedKeys::default(),
             backoff: AddressBackoff::default(),
             data_keys: DataKeys::default(),
             sites: Sites::default(),
@@ -306,6 +310,9 @@ impl App {
         }
         if let Err(error) = crate::ops::refusals::flush(self).await {
             tracing::warn!(source = error.source_line(), "the last refused origins are not in the owners' lists");
+        }
+        if let Err(error) = crate::ops::key_lookup::flush_uses(self).await {
+            tracing::warn!(source = error.source_line(), "the last uses of issued keys are not noted");
         }
         if let Err(error) = crate::ops::trail::flush_reserve(self).await {
             let lost = self.trail.waiting();

@@ -39,6 +39,12 @@ use utoipa::OpenApi;
         crate::api::sites::update_site,
         crate::api::site_origins::create_origin,
         crate::api::site_origins::list_refused,
+        crate::api::keys::list_keys,
+        crate::api::keys::create_key,
+        crate::api::keys::get_key,
+        crate::api::keys::update_key,
+        crate::api::keys::delete_key,
+        crate::api::keys::rotate_key,
         crate::api::auth_setup::create_first_user,
         crate::api::invitations::accept_invitation,
         crate::api::auth_login::create_login,
@@ -54,6 +60,7 @@ use utoipa::OpenApi;
     tags(
         (name = "widget", description = "What a visitor's chat speaks."),
         (name = "sites", description = "What an owner's program does with a secret key, or a user with an access token."),
+        (name = "keys", description = "Secret keys for programs, made by users of the role admin or owner."),
         (name = "accounts", description = "How users come in, go on and leave, and who else may."),
         (name = "pages", description = "Pages and files of the chat itself."),
         (name = "health", description = "Probes.")

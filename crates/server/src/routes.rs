@@ -104,6 +104,8 @@ pub fn table() -> Vec<Route> {
     const READ: Policy = Policy::Manage(KeyScope::Manage, Role::Viewer);
     const CHANGE: Policy = Policy::Manage(KeyScope::Manage, Role::Member);
     const ANYONE: Policy = User(Role::Viewer);
+    // Users only: a key makes no keys.
+    const KEYS: Policy = User(Role::Admin);
     const GET: &Method = &Method::GET;
     const POST: &Method = &Method::POST;
     const PATCH: &Method = &Method::PATCH;
@@ -135,6 +137,13 @@ pub fn table() -> Vec<Route> {
     t.row(PATCH, "/api/v1/sites/{id}", CHANGE, Limit::Api, Class::Api, api::sites::update_site);
     t.row(POST, "/api/v1/sites/{id}/origins", CHANGE, Limit::Api, Class::Api, api::site_origins::create_origin);
     t.row(GET, "/api/v1/sites/{id}/refused-origins", READ, Limit::Api, Class::Api, api::site_origins::list_refused);
+
+    t.row(GET, "/api/v1/keys", KEYS, Limit::Api, Class::Api, api::keys::list_keys);
+    t.row(POST, "/api/v1/keys", KEYS, Limit::Api, Class::Api, api::keys::create_key);
+    t.row(GET, "/api/v1/keys/{key}", KEYS, Limit::Api, Class::Api, api::keys::get_key);
+    t.row(PATCH, "/api/v1/keys/{key}", KEYS, Limit::Api, Class::Api, api::keys::update_key);
+    t.row(DELETE, "/api/v1/keys/{key}", KEYS, Limit::Api, Class::Api, api::keys::delete_key);
+    t.row(POST, "/api/v1/keys/{key}/rotate", KEYS, Limit::Api, Class::Api, api::keys::rotate_key);
 
     t.row(POST, "/api/v1/auth/setup", SignIn, Limit::SignIn, Class::Api, api::auth_setup::create_first_user);
     t.row(POST, "/api/v1/auth/accept", SignIn, Limit::SignIn, Class::Api, api::invitations::accept_invitation);

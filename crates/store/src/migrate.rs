@@ -63,6 +63,14 @@ const MIGRATIONS: &[Migration] = &[
             include_str!("../migrations/postgres/0004_trail.sql"),
         ),
     },
+    Migration {
+        version: 8,
+        name: "0008_keys",
+        text: Statement::pair(
+            include_str!("../migrations/sqlite/0008_keys.sql"),
+            include_str!("../migrations/postgres/0008_keys.sql"),
+        ),
+    },
 ];
 
 const CREATE_TABLE: Statement = Statement::both(

@@ -66,7 +66,7 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<V
     Option::deserialize(deserializer).map(Some)
 }
 
-/// Lists the owner's sites.
+/// Lists the owner's sites; a key that is for some sites only sees those.
 #[utoipa::path(get, path = "/api/v1/sites", tag = "sites", security(("key" = []), ("user" = [])),
     responses(
         (status = 200, description = "The sites.", body = SiteList),
@@ -78,7 +78,8 @@ pub async fn list_sites(
     Extension(acting): Extension<Acting>,
 ) -> ApiResult<axum::Json<SiteList>> {
     let rows = app.store.list_sites(&Scope::of(acting.owner)).await?;
-    Ok(axum::Json(SiteList { sites: rows.into_iter().map(view).collect() }))
+    let reached = rows.into_iter().filter(|row| acting.reaches(row.id));
+    Ok(axum::Json(SiteList { sites: reached.map(view).collect() }))
 }
 
 /// Returns a site.

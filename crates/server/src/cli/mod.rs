@@ -10,6 +10,7 @@ mod blocks;
 mod demo;
 mod events;
 mod key;
+mod key_ends;
 mod login_session;
 mod print;
 mod receipt;
@@ -69,7 +70,7 @@ enum Command {
     /// Add, change, crawl, embed, check, list and remove sites
     #[command(subcommand)]
     Site(site::SiteCommand),
-    /// Make, list and revoke secret keys for programs
+    /// Make, list, rotate and revoke keys, and see how old they are
     #[command(subcommand)]
     Key(key::KeyCommand),
     /// Add, list, disable and change users

@@ -8,7 +8,7 @@ use super::layers::join;
 use super::section::{Section, Setting};
 use super::shape::Secrecy;
 use super::{
-    Accounts, Admin, Audit, Blocks, Budgets, Config, Cors, Crawl, Database, Feeds, Front, Headers, Installation,
+    Accounts, Admin, Audit, Blocks, Budgets, Config, Cors, Crawl, Database, Feeds, Front, Headers, Installation, Keys,
     Limits, Logging, Messages, Origin, ProviderConfig, Server, Sessions, Vault, sections,
 };
 use std::fmt::Write as _;
@@ -161,6 +161,7 @@ pub(super) fn redacted(config: &Config) -> String {
     print("[admin]", Admin::TABLE, config.admin.show());
     print("[database]", Database::TABLE, config.database.show());
     print("[vault]", Vault::TABLE, config.vault.show());
+    print("[keys]", Keys::TABLE, config.keys.show());
     print("[cors]", Cors::TABLE, config.cors.show());
     print("[limits]", Limits::TABLE, config.limits.show());
     print("[sessions]", Sessions::TABLE, config.sessions.show());

@@ -7,7 +7,7 @@
 pub mod crawls;
 
 use crate::app::App;
-use crate::ops::{backoff, blocks, changes, refusals, sessions, tickets, trail, trail_heads};
+use crate::ops::{backoff, blocks, changes, key_ages, key_lookup, refusals, sessions, tickets, trail, trail_heads};
 use chatward_types::{DAY, MINUTE, Result};
 use std::time::Duration;
 
@@ -55,6 +55,7 @@ async fn follow_changes(app: &App) {
             Ok(next) => seq = next,
             Err(error) => report("changes", &error),
         }
+        app.issued.end_due(app.clock.now());
         if let Err(error) = blocks::impose(app).await {
             report("blocks", &error);
         }
@@ -79,6 +80,9 @@ async fn beat(app: &App) {
         }
         if let Err(error) = trail::flush_reserve(app).await {
             report("audit reserve", &error);
+        }
+        if let Err(error) = key_lookup::flush_uses(app).await {
+            report("uses of keys", &error);
         }
     }
 }
@@ -113,7 +117,7 @@ async fn keep_house(app: &App) {
     }
 }
 
-/// One turn of housekeeping: spent limit windows, yesterday's budgets, spent tickets, old attempts to log in and changes.
+/// One turn of housekeeping: keys that are due, spent limit windows, yesterday's budgets, spent tickets, old attempts to log in and changes.
 ///
 /// # Errors
 /// When the store fails; the next turn does it.
@@ -121,6 +125,8 @@ pub async fn run_housekeeping(app: &App) -> Result<()> {
     let now = app.clock.now();
     app.limiter.sweep(now);
     app.abuse.sweep(now);
+    app.issued.sweep(now);
+    key_ages::tell_due(app).await?;
     app.store.prune_blocks(now - blocks::REMEMBERED).await?;
     app.budgets.give_back(now.div_euclid(DAY)).await?;
     app.store.prune_changes(now - CHANGES_KEPT).await?;

@@ -4,11 +4,12 @@
 //! Every front passes here; none has a copy of its own.
 
 use super::cors::{self, Origin};
-use super::{Answered, Client, headers, keys, people};
+use super::{Answered, Client, headers, key_sites, keys, people};
 use crate::app::App;
 use crate::error::{ApiError, Carried};
 use crate::limits::{Decision, Rule};
 use crate::ops::acting::Acting;
+use crate::ops::key_lookup::Entered;
 use crate::ops::origins;
 use crate::ops::tokens::Visitor;
 use crate::ops::verified;
@@ -35,7 +36,8 @@ pub async fn run(State((app, row)): State<(App, Row)>, mut request: Request, nex
     let mut response = match count(&app, row.limit, &client) {
         Ok(counted) => {
             let mut response = match admit(&app, row, &client, &origin, &mut request).await {
-                Ok(()) => next.run(request).await,
+                Ok(None) => next.run(request).await,
+                Ok(Some(entered)) => keys::while_held(entered, &client, next.run(request)).await,
                 Err(refusal) => refusal.into_response(),
             };
             if let Some(decision) = counted {
@@ -69,7 +71,14 @@ fn may_read(app: &App, row: Row, origin: &str, response: &Response) -> bool {
     }
 }
 
-async fn admit(app: &App, row: Row, client: &Client, origin: &Origin, request: &mut Request) -> Result<(), ApiError> {
+/// Lets a request in or refuses it. One that runs on an issued key comes with what ends it.
+async fn admit(
+    app: &App,
+    row: Row,
+    client: &Client,
+    origin: &Origin,
+    request: &mut Request,
+) -> Result<Option<Arc<Entered>>, ApiError> {
     if row.policy != Policy::Public {
         keys::refuse_in_browser(app, client, request.headers()).await?;
     }
@@ -84,15 +93,20 @@ async fn admit(app: &App, row: Row, client: &Client, origin: &Origin, request: &
             request.extensions_mut().insert(FromOrigin(origin.clone()));
         }
         Policy::Manage(scope, least) => {
-            let acting = if people::is_access_token(request.headers()) {
+            if people::is_access_token(request.headers()) {
                 people::refuse_foreign_page(app, client, origin, request.headers())?;
                 let person = people::authenticate(app, client, request.headers(), least).await?;
-                Acting::by_user(person.owner, person.user)
-            } else {
-                let holder = keys::authenticate(app, client, request.headers(), scope).await?;
-                Acting::with_key(holder.owner, &holder.id)
-            };
+                request.extensions_mut().insert(Acting::by_user(person.owner, person.user));
+                return Ok(None);
+            }
+            let entered = Arc::new(keys::authenticate(app, client, request.headers(), scope).await?);
+            let holder = &entered.holder;
+            let acting = Acting::with_key(holder.owner, &holder.id, Arc::clone(&holder.sites));
+            key_sites::check(row, &acting, request).await?;
             request.extensions_mut().insert(acting);
+            // For what outlives its request, such as a socket.
+            request.extensions_mut().insert(Arc::clone(&entered));
+            return Ok(Some(entered));
         }
         Policy::User(least) => {
             people::refuse_foreign_page(app, client, origin, request.headers())?;
@@ -115,7 +129,7 @@ async fn admit(app: &App, row: Row, client: &Client, origin: &Origin, request: &
             request.extensions_mut().insert(visitor);
         }
     }
-    Ok(())
+    Ok(None)
 }
 
 /// Counts a request in the windows of its group; refuses with 429 when one is full.

@@ -10,6 +10,7 @@ mod gate;
 pub mod guard;
 pub mod headers;
 pub mod host;
+mod key_sites;
 mod keys;
 mod people;
 

@@ -3,7 +3,8 @@
 //! Owns the one word that both fronts hand on, so that an operation and its event need not know which it was.
 
 use crate::ops::trail::Actor;
-use chatward_types::{OwnerId, UserId};
+use chatward_types::{OwnerId, SiteId, UserId};
+use std::sync::Arc;
 
 /// On whose behalf a request acts; a request extension.
 #[derive(Debug, Clone)]
@@ -14,16 +15,28 @@ pub struct Acting {
     pub how: String,
     /// The same, for the audit trail.
     pub actor: Actor,
+    /// The sites that a key is for; all where there is none.
+    sites: Arc<[SiteId]>,
 }
 
 impl Acting {
     /// A program.
-    pub fn with_key(owner: OwnerId, id: &str) -> Self {
-        Self { owner, how: format!("with key {id}"), actor: Actor::Key(id.into()) }
+    pub fn with_key(owner: OwnerId, id: &str, sites: Arc<[SiteId]>) -> Self {
+        Self { owner, how: format!("with key {id}"), actor: Actor::Key(id.into()), sites }
     }
 
     /// A user.
     pub fn by_user(owner: OwnerId, id: UserId) -> Self {
-        Self { owner, how: format!("by user {id}"), actor: Actor::User(id) }
+        Self { owner, how: format!("by user {id}"), actor: Actor::User(id), sites: Arc::from([]) }
+    }
+
+    /// Whether it reaches every site of the owner.
+    pub fn reaches_all(&self) -> bool {
+        self.sites.is_empty()
+    }
+
+    /// Whether it reaches this site, where the owner has it.
+    pub fn reaches(&self, site: SiteId) -> bool {
+        self.reaches_all() || self.sites.contains(&site)
     }
 }

@@ -14,6 +14,8 @@ mod failover;
 mod forged_tokens;
 mod headers;
 mod hosts;
+mod key_rotation;
+mod keys;
 mod limits;
 mod listen;
 mod logins;

@@ -11,6 +11,7 @@ mod erasure;
 mod fence;
 mod installation;
 mod jobs;
+mod keys;
 mod knowledge;
 mod migrations;
 mod policies;

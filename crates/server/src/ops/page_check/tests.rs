@@ -16,6 +16,7 @@ fn site(origins: &[&str]) -> Arc<Site> {
         id: SiteId::generate(&SystemClock, &SystemEntropy).expect("an id"),
         owner: OwnerId::generate(&SystemClock, &SystemEntropy).expect("an id"),
         key: "KEY".into(),
+        keys: Box::from([]),
         url: "https://shop.example/".into(),
         name: "Tea".into(),
         origins: origins.iter().map(|origin| (*origin).to_owned()).collect(),
