@@ -42,13 +42,13 @@ pub(super) struct RevokeArguments {
     #[arg(long, conflicts_with = "key")]
     all: bool,
     /// The kind [default: secret]
-    #[arg(long, value_enum, requires = "all")]
+    #[arg(long, value_enum)]
     kind: Option<KindOfKey>,
     /// Only secret keys that may do this
-    #[arg(long, requires = "all", value_parser = |text: &str| text.parse::<KeyScope>())]
+    #[arg(long, value_parser = |text: &str| text.parse::<KeyScope>())]
     scope: Option<KeyScope>,
     /// Yes, all of them
-    #[arg(long, requires = "all")]
+    #[arg(long)]
     yes: bool,
 }
 
@@ -62,6 +62,9 @@ impl RevokeArguments {
     /// What clap cannot see.
     pub(super) fn check(&self) -> Outcome {
         let wrong = |text: &str| Err(Failure::Usage(text.to_owned()));
+        if !self.all && (self.kind.is_some() || self.scope.is_some() || self.yes) {
+            return wrong("--kind, --scope and --yes go with --all");
+        }
         if self.kind == Some(KindOfKey::Publishable) && self.scope.is_some() {
             return wrong("publishable keys have no scopes; leave --scope out");
         }

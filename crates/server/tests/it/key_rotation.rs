@@ -36,6 +36,7 @@ async fn a_rotated_key_is_honoured_until_its_overlap_ends() {
         let old = issued_keys::create(&world.app, &scope, KeyScope::Manage, "deploy", Some(90)).await.unwrap();
         let key = old.text.expose();
         assert!(holds(&world, key).await);
+        world.clock.advance(1);
         let new = issued_keys::rotate(&world.app, &scope, &old.row.id, OVERLAP, None, &BY).await.unwrap();
         let rights = |row: &chatward_store::IssuedKeyRow| (row.name.clone(), row.scopes, row.sites.clone(), row.expires_at);
         assert_eq!(rights(&new.row), rights(&old.row), "the same rights, and no longer life");
