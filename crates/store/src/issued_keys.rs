@@ -107,8 +107,24 @@ pub struct IssuedKeyRow {
     pub lineage: String,
 }
 row!(IssuedKeyRow {
-    id, name, scopes, models, sites, per_minute, per_hour, daily_micro_usd, total_micro_usd, environment, hash,
-    created_at, expires_at, revoked_at, last_used_at, successor, honoured_until, lineage,
+    id,
+    name,
+    scopes,
+    models,
+    sites,
+    per_minute,
+    per_hour,
+    daily_micro_usd,
+    total_micro_usd,
+    environment,
+    hash,
+    created_at,
+    expires_at,
+    revoked_at,
+    last_used_at,
+    successor,
+    honoured_until,
+    lineage,
 });
 
 /// A partial change of a key: what is absent stays, an inner `None` takes a bound away.

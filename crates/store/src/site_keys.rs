@@ -25,9 +25,8 @@ const END_KEY: Statement = Statement::both(
     "UPDATE site_directory SET honoured_until = $3
      WHERE owner_id = $1 AND publishable_key = $2 AND (honoured_until IS NULL OR honoured_until > $3)",
 );
-const INSERT_KEY: Statement = Statement::both(
-    "INSERT INTO site_directory (owner_id, site_id, publishable_key, made_at) VALUES ($1, $2, $3, $4)",
-);
+const INSERT_KEY: Statement =
+    Statement::both("INSERT INTO site_directory (owner_id, site_id, publishable_key, made_at) VALUES ($1, $2, $3, $4)");
 const FORGET_KEYS: Statement = Statement::both(
     "DELETE FROM site_directory WHERE owner_id = $1 AND site_id = $2 AND publishable_key <> $3 AND honoured_until <= $4",
 );

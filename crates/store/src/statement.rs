@@ -6,8 +6,8 @@
 //! takes a missing value as NULL. Never builds a text at run time, never opens a transaction.
 
 use chatward_types::{
-    ConversationId, Environment, FeedbackId, InvitationId, JobId, KeyScopes, LoginId, MessageId, NodeId, OwnerId, PageId,
-    Role, SessionId, SiteId, UsageId, UserId,
+    ConversationId, Environment, FeedbackId, InvitationId, JobId, KeyScopes, LoginId, MessageId, NodeId, OwnerId,
+    PageId, Role, SessionId, SiteId, UsageId, UserId,
 };
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Decode, Encode, Postgres, Row, Sqlite, Type, postgres::PgRow};

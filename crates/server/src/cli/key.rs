@@ -171,7 +171,9 @@ async fn reload(app: &App, common: &Common) -> Outcome {
     if common.json {
         print::json(&json!({ "announced": true }));
     } else {
-        print::line("Running servers read the files again within a second; their security logs name the keys replaced.");
+        print::line(
+            "Running servers read the files again within a second; their security logs name the keys replaced.",
+        );
         print::line("Keys that stand in a variable or in the configuration file take a restart.");
     }
     Ok(())

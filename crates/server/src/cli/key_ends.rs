@@ -152,7 +152,9 @@ pub(super) async fn revoke(app: &App, common: &Common, arguments: RevokeArgument
             site_keys::revoke(app, owner, &key, &BY).await?;
             key
         }
-        None => return Err(Failure::Usage("that is no key and no public id; `chatward key list` shows them".to_owned())),
+        None => {
+            return Err(Failure::Usage("that is no key and no public id; `chatward key list` shows them".to_owned()));
+        }
     };
     if common.json {
         print::json(&json!({ "revoked": revoked }));
@@ -195,7 +197,11 @@ async fn owner_of(app: &App, id: &str) -> Result<Scope, Failure> {
 }
 
 fn unknown() -> Failure {
-    Failure::from(Error::new(Kind::NotFound, "not_found", "There is no such key. `chatward key list` shows those there are."))
+    Failure::from(Error::new(
+        Kind::NotFound,
+        "not_found",
+        "There is no such key. `chatward key list` shows those there are.",
+    ))
 }
 
 /// The key that a text is, or that stands somewhere in it; or a public id.

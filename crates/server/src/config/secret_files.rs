@@ -20,14 +20,14 @@ pub(super) struct Wrong {
 pub(super) fn read(path: &Path) -> Result<Secret<String>, Wrong> {
     let wrong = |problem: String, fix: &'static str| Wrong { problem, fix };
     let mut text = String::new();
-    std::fs::File::open(path)
-        .and_then(|opened| opened.take(MOST_BYTES + 1).read_to_string(&mut text))
-        .map_err(|error| {
+    std::fs::File::open(path).and_then(|opened| opened.take(MOST_BYTES + 1).read_to_string(&mut text)).map_err(
+        |error| {
             wrong(
                 format!("names a file that cannot be read ({})", error.kind()),
                 "name a readable text file that holds nothing but the secret",
             )
-        })?;
+        },
+    )?;
     if text.len() as u64 > MOST_BYTES {
         return Err(wrong(
             "names a file of more than 64 KiB".to_owned(),

@@ -29,6 +29,9 @@ pub async fn run(app: App) {
     if let Err(error) = app.store.register_node(app.node, app.clock.now()).await {
         tracing::error!(source = error.source_line(), "this node could not register; the command line will not see it");
     }
+    if let Err(error) = key_ages::sight(&app).await {
+        report("first sight of keys", &error);
+    }
     tokio::join!(follow_changes(&app), beat(&app), sweep(&app), keep_house(&app), sign(&app), crawls::run(&app),);
 }
 
@@ -117,7 +120,8 @@ async fn keep_house(app: &App) {
     }
 }
 
-/// One turn of housekeeping: keys that are due, spent limit windows, yesterday's budgets, spent tickets, old attempts to log in and changes.
+/// One turn of housekeeping: spent limit windows, yesterday's budgets, spent tickets, old attempts to log in and changes;
+/// and keys that are due for rotation.
 ///
 /// # Errors
 /// When the store fails; the next turn does it.
@@ -126,7 +130,6 @@ pub async fn run_housekeeping(app: &App) -> Result<()> {
     app.limiter.sweep(now);
     app.abuse.sweep(now);
     app.issued.sweep(now);
-    key_ages::tell_due(app).await?;
     app.store.prune_blocks(now - blocks::REMEMBERED).await?;
     app.budgets.give_back(now.div_euclid(DAY)).await?;
     app.store.prune_changes(now - CHANGES_KEPT).await?;
@@ -135,6 +138,7 @@ pub async fn run_housekeeping(app: &App) -> Result<()> {
     app.store.prune_nodes(now - 10 * MINUTE).await?;
     app.store.prune_jobs(now - JOBS_KEPT).await?;
     app.store.prune_budgets(now.div_euclid(DAY) - BUDGET_DAYS_KEPT).await?;
+    key_ages::tell_due(app).await?;
     Ok(())
 }
 

@@ -35,6 +35,10 @@ pub(super) async fn check(row: Row, acting: &Acting, request: &mut Request) -> R
     if *row.method == http::Method::GET && FILTERED.contains(&row.path) {
         return Ok(());
     }
-    Err(Error::new(Kind::Forbidden, "key_sites", "This key is for some sites only, and this is about all. Use another.")
-        .into())
+    Err(Error::new(
+        Kind::Forbidden,
+        "key_sites",
+        "This key is for some sites only, and this is about all. Use another.",
+    )
+    .into())
 }

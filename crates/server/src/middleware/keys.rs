@@ -114,12 +114,7 @@ struct Watched<H> {
 }
 
 /// Ends a stream when its key ends: a stream of events with an error as its last one, any other as broken off.
-fn watch_stream<H: Send + 'static>(
-    ended: CancellationToken,
-    held: H,
-    client: &Client,
-    response: Response,
-) -> Response {
+fn watch_stream<H: Send + 'static>(ended: CancellationToken, held: H, client: &Client, response: Response) -> Response {
     // What is there already goes out.
     if response.body().size_hint().exact().is_some() {
         return response;

@@ -37,6 +37,7 @@ pub async fn apply_since(app: &App, mut seq: i64) -> Result<i64> {
         }
         if provider_keys_changed {
             super::upstreams::reread(app).await;
+            super::key_ages::sight(app).await?;
         }
         if gate_changed {
             super::blocks::refresh(app).await?;

@@ -329,7 +329,9 @@ fn check_bounds(bounds: &IssuedKeyChange) -> Result<()> {
         bound.flatten().is_none_or(|bound| (least..=most).contains(&bound))
     };
     if !within(bounds.per_minute, 1, requests) || !within(bounds.per_hour, 1, requests) {
-        return Err(Error::invalid("A key's requests a minute and an hour are 1 to 1,000,000,000, or without a bound."));
+        return Err(Error::invalid(
+            "A key's requests a minute and an hour are 1 to 1,000,000,000, or without a bound.",
+        ));
     }
     if !within(bounds.daily_micro_usd, 0, money) || !within(bounds.total_micro_usd, 0, money) {
         return Err(Error::invalid("A key's budget is 0 to 1,000,000,000,000 micro-dollars, or without a bound."));

@@ -43,6 +43,14 @@ pub async fn report(app: &App) -> Result<Vec<Aged>> {
     Ok(ages)
 }
 
+/// Notes the first sight of keys that the configuration brings: at a start, and when one was replaced.
+///
+/// # Errors
+/// When the store or the vault fails; the next look at the ages notes it.
+pub async fn sight(app: &App) -> Result<()> {
+    configured(app, app.clock.now()).await.map(|_| ())
+}
+
 /// Tells of each key that is due, once a day whichever node comes first; returns how many were told.
 ///
 /// # Errors
@@ -67,7 +75,9 @@ async fn claim_day(app: &App) -> Result<bool> {
     let mine = format!("{today}:{}", app.node);
     match app.store.get_setting(TOLD).await? {
         None => Ok(app.store.set_setting_if_absent(TOLD, &mine).await? == mine),
-        Some(last) if last.split(':').next().and_then(|day| day.parse::<i64>().ok()).is_some_and(|day| day >= today) => {
+        Some(last)
+            if last.split(':').next().and_then(|day| day.parse::<i64>().ok()).is_some_and(|day| day >= today) =>
+        {
             Ok(false)
         }
         Some(last) => app.store.swap_setting(TOLD, &last, &mine).await,
@@ -98,8 +108,7 @@ async fn issued(app: &App, now: Timestamp) -> Result<Vec<Aged>> {
 }
 
 async fn configured(app: &App, now: Timestamp) -> Result<Vec<Aged>> {
-    let ring =
-        signing::ring_of(&app.store, &app.vault, app.clock.as_ref(), app.entropy.as_ref(), PURPOSE).await?;
+    let ring = signing::ring_of(&app.store, &app.vault, app.clock.as_ref(), app.entropy.as_ref(), PURPOSE).await?;
     let mut ages = Vec::new();
     let mut found: Vec<(&'static str, String, Vec<[u8; 32]>)> = Vec::new();
     // A fingerprint by every key of the ring: one that was added later makes no key younger.
@@ -129,9 +138,10 @@ type Print = ((&'static str, String), [u8; 32]);
 
 fn prints(app: &App, key: &Secret<[u8; 32]>) -> Vec<Print> {
     let providers = app.credentials.fingerprints(key).into_iter().map(|(name, print)| (("provider", name), print));
-    let device = app.config.feeds.jwt_secret.iter().map(|secret| {
-        (("configured", "feeds.jwt_secret".to_owned()), hmac_sha256(key, secret.expose().as_bytes()))
-    });
+    let device =
+        app.config.feeds.jwt_secret.iter().map(|secret| {
+            (("configured", "feeds.jwt_secret".to_owned()), hmac_sha256(key, secret.expose().as_bytes()))
+        });
     providers.chain(device).collect()
 }
 

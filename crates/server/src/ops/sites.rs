@@ -6,7 +6,9 @@ use crate::ops::origins;
 use crate::ops::site_settings::Settings;
 use crate::ops::trail::{self, Actor};
 use chatward_store::{NewSite, SiteKeyRow, SiteRow, Store};
-use chatward_types::{Environment, Error, EventName, JobId, Kind, Outcome, OwnerId, Result, Scope, Severity, SiteId, Timestamp};
+use chatward_types::{
+    Environment, Error, EventName, JobId, Kind, Outcome, OwnerId, Result, Scope, Severity, SiteId, Timestamp,
+};
 use chatward_vault::PublishableKey;
 use quick_cache::sync::Cache;
 use serde_json::json;

@@ -38,7 +38,8 @@ async fn a_rotated_key_is_honoured_until_its_overlap_ends() {
         assert!(holds(&world, key).await);
         world.clock.advance(1);
         let new = issued_keys::rotate(&world.app, &scope, &old.row.id, OVERLAP, None, &BY).await.unwrap();
-        let rights = |row: &chatward_store::IssuedKeyRow| (row.name.clone(), row.scopes, row.sites.clone(), row.expires_at);
+        let rights =
+            |row: &chatward_store::IssuedKeyRow| (row.name.clone(), row.scopes, row.sites.clone(), row.expires_at);
         assert_eq!(rights(&new.row), rights(&old.row), "the same rights, and no longer life");
         assert!(holds(&world, key).await && holds(&world, new.text.expose()).await);
         let again = issued_keys::rotate(&world.app, &scope, &old.row.id, OVERLAP, None, &BY).await.unwrap_err();
@@ -176,7 +177,8 @@ async fn a_revoked_publishable_key_opens_nothing_and_its_site_gets_another() {
         world.database.tamper("ALTER TABLE gone RENAME TO audit_trail").await;
         assert!(site_keys::revoke(&world.app, world.app.owner, &first, &BY).await.is_err(), "it is over already");
         assert_eq!(site_keys::rotatable(&world.app, &first).await.unwrap_err().code(), "key_revoked");
-        let second = site_keys::rotate(&world.app, &scope, &site(&world).await, DAY, &BY).await.unwrap().publishable_key;
+        let second =
+            site_keys::rotate(&world.app, &scope, &site(&world).await, DAY, &BY).await.unwrap().publishable_key;
         assert!(!answers_to(&world, &first).await, "no overlap brings it back");
         assert!(answers_to(&world, &second).await);
         assert_eq!(site_keys::revoke_all(&world.app, &scope, &BY).await.unwrap(), [world.site.id]);
@@ -324,7 +326,8 @@ async fn one_command_rotates_and_revokes_beside_a_running_server() {
     let embed = async |key: &str| request(server.address, Method::GET, &format!("/embed/{key}")).send().await.status;
     let text = |value: &Value, name: &str| value[name].as_str().unwrap().to_owned();
 
-    let made = done(folder, &["key", "create", "--scope", "manage,chat", "--site", "shop.example", "--per-minute", "50"]);
+    let made =
+        done(folder, &["key", "create", "--scope", "manage,chat", "--site", "shop.example", "--per-minute", "50"]);
     assert_eq!((&made["scopes"], &made["per_minute"]), (&json!(["chat", "manage"]), &json!(50)));
     let (id, key) = (text(&made, "id"), text(&made, "key"));
     assert_eq!(status(&key).await, StatusCode::OK);
@@ -334,7 +337,9 @@ async fn one_command_rotates_and_revokes_beside_a_running_server() {
     assert_eq!(run(folder, &["key", "rotate", &id]).status.code(), Some(1));
     let listed = run(folder, &["key", "list"]).stdout;
     let listed = String::from_utf8(listed).unwrap();
-    assert!(listed.contains(&format!("{id}  chat,manage  rotated until ")) && listed.contains(&format!("-> {next_id}")));
+    assert!(
+        listed.contains(&format!("{id}  chat,manage  rotated until ")) && listed.contains(&format!("-> {next_id}"))
+    );
     let last = done(folder, &["key", "rotate", &next_id, "--now"]);
     eventually("the one before is cut off", async || status(&next_key).await == StatusCode::UNAUTHORIZED).await;
 

@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking, as tests do")]
 
 use crate::people::roomy;
-use crate::world::{PATIENCE, Reply, World};
+use crate::world::{PATIENCE, Reply, SHOP, World};
 use chatward::ops::issued_keys::{self, NewKey};
 use chatward::ops::trail::Actor;
 use chatward::ops::{changes, key_lookup, sites};
@@ -61,9 +61,16 @@ async fn a_user_makes_a_key_that_is_shown_once_and_revokes_it() {
         let read = send(&world, &access, Method::GET, &path, &Value::Null).await;
         let view = read.json();
         assert_eq!(view["scopes"], json!(["feed:publish", "manage"]));
-        for (name, value) in [("name", json!("deploy")), ("models", json!(["small"])), ("per_minute", json!(100)),
-            ("per_hour", Value::Null), ("daily_micro_usd", json!(5_000_000)), ("environment", json!("development")),
-            ("state", json!("holds")), ("sites", body["sites"].clone())] {
+        for (name, value) in [
+            ("name", json!("deploy")),
+            ("models", json!(["small"])),
+            ("per_minute", json!(100)),
+            ("per_hour", Value::Null),
+            ("daily_micro_usd", json!(5_000_000)),
+            ("environment", json!("development")),
+            ("state", json!("holds")),
+            ("sites", body["sites"].clone()),
+        ] {
             assert_eq!(view[name], value, "{name}");
         }
         assert_eq!(view["expires_at"].as_i64().unwrap() - view["created_at"].as_i64().unwrap(), 90 * 86_400);
@@ -77,7 +84,10 @@ async fn a_user_makes_a_key_that_is_shown_once_and_revokes_it() {
 
         let change = json!({ "name": "other", "per_minute": null, "per_hour": 7 });
         let changed = send(&world, &access, Method::PATCH, &path, &change).await.json();
-        assert_eq!((&changed["name"], &changed["per_minute"], &changed["per_hour"]), (&json!("other"), &Value::Null, &json!(7)));
+        assert_eq!(
+            (&changed["name"], &changed["per_minute"], &changed["per_hour"]),
+            (&json!("other"), &Value::Null, &json!(7))
+        );
         assert_eq!(changed["daily_micro_usd"], 5_000_000, "what is absent stays");
         let gone = send(&world, &access, Method::DELETE, &path, &Value::Null).await;
         assert_eq!(gone.status, StatusCode::NO_CONTENT);
@@ -138,7 +148,10 @@ async fn a_key_of_another_tenant_is_not_there() {
             let reply = send(&world, &theirs, method.clone(), &path, &body).await;
             assert_eq!((reply.status, reply.code().as_str()), (StatusCode::NOT_FOUND, "not_found"), "{method}");
         }
-        assert_eq!(send(&world, &theirs, Method::GET, "/api/v1/keys", &Value::Null).await.json(), json!({ "keys": [] }));
+        assert_eq!(
+            send(&world, &theirs, Method::GET, "/api/v1/keys", &Value::Null).await.json(),
+            json!({ "keys": [] })
+        );
         assert_eq!(list_sites(&world, &key).await.status, StatusCode::OK, "it is as it was");
     }
 }
@@ -155,9 +168,40 @@ async fn a_key_does_only_what_its_scopes_say() {
             }
             let body = body_for(&world, &row);
             let reply = send(&world, &key, row.method.clone(), &world.concrete(row.path), &body).await;
-            assert_eq!((reply.status, reply.code().as_str()), (StatusCode::FORBIDDEN, "key_scope"), "{} {}", scope, row.path);
+            assert_eq!(
+                (reply.status, reply.code().as_str()),
+                (StatusCode::FORBIDDEN, "key_scope"),
+                "{} {}",
+                scope,
+                row.path
+            );
         }
     }
+}
+
+#[tokio::test]
+async fn a_key_that_a_browser_sends_is_refused_by_every_route_and_told() {
+    let world = roomy().set("limits.per_minute", 10_000).set("limits.sign_in_per_minute", 10_000).start().await;
+    let key = world.key().await;
+    let mut refused = 0_u64;
+    for row in routes::rows().into_iter().filter(|row| row.policy != Policy::Public) {
+        let body = body_for(&world, &row);
+        let ask = async |name: &str, value: &str| {
+            let call = world.call(row.method.clone(), &world.concrete(row.path));
+            let call = call.header("authorization", &format!("Bearer {key}")).header(name, value);
+            if body.is_null() { call.send().await } else { call.json(&body).send().await }
+        };
+        for (name, value) in [("origin", SHOP), ("sec-fetch-site", "same-origin"), ("sec-fetch-dest", "empty")] {
+            let reply = ask(name, value).await;
+            assert_eq!((reply.status, reply.code().as_str()), (StatusCode::FORBIDDEN, "secret_key_exposed"), "{row:?}");
+            refused += 1;
+        }
+        // Programs send this one, too.
+        assert_ne!(ask("sec-fetch-mode", "cors").await.code(), "secret_key_exposed", "{row:?}");
+    }
+    let counts = world.app.events.counts();
+    let told = counts.iter().find(|(name, _)| *name == "SECRET_KEY_EXPOSED").map_or(0, |(_, count)| *count);
+    assert!(refused > 60 && told == refused, "each is told: {told} of {refused}");
 }
 
 #[tokio::test]
@@ -184,7 +228,9 @@ async fn a_key_for_one_site_reaches_no_other_by_any_route() {
                 assert!(ask(&ours).await.status.is_success(), "{what}");
                 let reply = ask(&others).await;
                 assert_eq!((reply.status, reply.code().as_str()), (StatusCode::NOT_FOUND, "not_found"), "{what}");
-                let nobodys = world.concrete(row.path).replace(&world.site.id.to_string(), "site_00000000000000000000000000000000");
+                let nobodys = world
+                    .concrete(row.path)
+                    .replace(&world.site.id.to_string(), "site_00000000000000000000000000000000");
                 let absent = send(&world, &others, row.method.clone(), &nobodys, &body).await;
                 let text = |reply: &Reply| reply.json()["error"]["message"].clone();
                 assert_eq!(text(&absent), text(&reply), "{what}: as if it were not there");
@@ -276,7 +322,8 @@ async fn a_known_key_asks_the_store_nothing_and_an_unknown_text_is_not_remembere
     assert!(holds(&key).await);
     assert_eq!(world.app.issued.remembered(), 1);
     for number in 0..50 {
-        let other = chatward_vault::SecretKey::generate(world.app.config.environment, world.app.entropy.as_ref()).unwrap();
+        let other =
+            chatward_vault::SecretKey::generate(world.app.config.environment, world.app.entropy.as_ref()).unwrap();
         assert!(!holds(other.reveal().expose()).await, "{number}");
         assert!(!holds(&format!("{}{number:02}", &key[..key.len() - 2])).await, "{number}");
     }

@@ -199,7 +199,8 @@ impl People {
 
 /// Whether whoever may call the row was let in: a login's or a key's id in the address is nobody's here.
 fn passes(row: &Row, reply: &Reply) -> bool {
-    reply.status.is_success() || (["{login}", "{key}"].iter().any(|id| row.path.contains(id)) && reply.status == StatusCode::NOT_FOUND)
+    reply.status.is_success()
+        || (["{login}", "{key}"].iter().any(|id| row.path.contains(id)) && reply.status == StatusCode::NOT_FOUND)
 }
 
 fn header_with_jwk(head: &str) -> String {

@@ -6,8 +6,8 @@ use chatward_store::{
 };
 use chatward_testkit::{FakeClock, FakeEntropy, TestDb};
 use chatward_types::{
-    Clock, ConversationId, Entropy, Environment, KeyScope, LoginId, MessageId, OwnerId, PageId, Result, Scope, SessionId, SiteId,
-    UsageId, UserId,
+    Clock, ConversationId, Entropy, Environment, KeyScope, LoginId, MessageId, OwnerId, PageId, Result, Scope,
+    SessionId, SiteId, UsageId, UserId,
 };
 
 pub(crate) struct World {
