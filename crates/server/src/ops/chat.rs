@@ -98,7 +98,7 @@ pub async fn ask(
     let request = request(app, &site, turns, Asked { question, context }, &found, delivery);
     let allowance = reserve(app, &site, &request, Some(&client)).await;
     let id = || MessageId::generate(app.clock.as_ref(), app.entropy.as_ref());
-    let turn = Turn {
+    let turn = Box::new(Turn {
         asked_at: app.clock.now(),
         question_id: id()?,
         answer_id: id()?,
@@ -110,7 +110,7 @@ pub async fn ask(
         client,
         allowance,
         place_in_session,
-    };
+    });
     let (sender, receiver) = mpsc::channel(QUEUE);
     app.tasks.spawn(answers::run(app.clone(), turn, sender));
     Ok(receiver)
