@@ -1,6 +1,6 @@
 //! Publishable keys: rotated with an overlap in which a site answers to both, and revoked at once.
 //!
-//! Owns: what becomes of a site's keys. A visitor who is in already has a token of their own and stays until it ends: a
+//! Owns: what becomes of a site's keys. A visitor who is in already has a token of their own and stays in: a
 //! publishable key is no secret and opens nothing but the door. Never makes a site's first key; `sites::add` does.
 
 use crate::app::App;
