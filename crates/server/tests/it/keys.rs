@@ -432,6 +432,9 @@ async fn keys_end_together_without_the_trail_and_are_recorded_later() {
         let world = roomy().engine(engine).start().await;
         let scope = Scope::of(world.app.owner);
         let keys = [world.key().await, world.key().await];
+        for key in &keys {
+            assert_eq!(list_sites(&world, key).await.status, StatusCode::OK);
+        }
         world.database.tamper("ALTER TABLE audit_trail RENAME TO gone").await;
         let ended = issued_keys::revoke_all(&world.app, &scope, None, &BY).await.unwrap();
         assert_eq!(ended.len(), 2);
