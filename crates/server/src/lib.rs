@@ -21,6 +21,7 @@ pub mod middleware;
 pub mod openapi;
 pub mod ops;
 pub mod path;
+pub mod query;
 pub mod routes;
 pub mod telemetry;
 pub mod ui;

@@ -21,6 +21,8 @@ use utoipa::OpenApi;
         crate::api::health::get_readiness,
         crate::api::documents::get_openapi,
         crate::ui::get_docs,
+        crate::ui::get_accept,
+        crate::ui::get_recover,
         crate::ui::get_loader,
         crate::ui::get_pinned_loader,
         crate::ui::get_preview,
@@ -47,13 +49,30 @@ use utoipa::OpenApi;
         crate::api::keys::rotate_key,
         crate::api::auth_setup::create_first_user,
         crate::api::invitations::accept_invitation,
+        crate::api::auth_recover::recover_account,
+        crate::api::auth_register::register_owner,
         crate::api::auth_login::create_login,
         crate::api::auth_login::refresh_login,
         crate::api::auth_login::end_login,
         crate::api::account::get_me,
+        crate::api::account::update_account,
+        crate::api::account::delete_account,
+        crate::api::account::change_password,
         crate::api::account::list_sessions,
         crate::api::account::delete_session,
+        crate::api::users::list_users,
+        crate::api::users::get_user,
+        crate::api::users::update_user,
+        crate::api::users::delete_user,
+        crate::api::users::unlock_user,
+        crate::api::users::create_recovery,
+        crate::api::account_factor::begin_totp,
+        crate::api::account_factor::confirm_totp,
+        crate::api::account_factor::delete_totp,
+        crate::api::account_factor::renew_codes,
         crate::api::invitations::create_invitation,
+        crate::api::invitations::list_invitations,
+        crate::api::invitations::delete_invitation,
     ),
     components(schemas(ErrorBody, ErrorDetail)),
     modifiers(&Credentials),
@@ -72,7 +91,9 @@ struct Credentials;
 
 impl utoipa::Modify for Credentials {
     fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
-        use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+        use utoipa::openapi::security::{
+            ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityRequirement, SecurityScheme,
+        };
         let mut bearer = Http::new(HttpAuthScheme::Bearer);
         bearer.description = Some("The token that POST /api/v1/widget/sessions returned.".to_owned());
         let components = openapi.components.get_or_insert_default();
@@ -84,7 +105,26 @@ impl utoipa::Modify for Credentials {
         let mut bearer = Http::new(HttpAuthScheme::Bearer);
         bearer.description = Some("The access token of a user; POST /api/v1/auth/login returns one.".to_owned());
         components.add_security_scheme("user", SecurityScheme::Http(bearer));
+        let cookie = ApiKeyValue::with_description(
+            crate::middleware::cookies::ACCESS,
+            "The same token in a cookie that a login with `\"mode\": \"cookie\"` sets; from our own pages only.",
+        );
+        components.add_security_scheme("cookie", SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
+        // Wherever a user's token counts, their cookie does.
+        let by_cookie = SecurityRequirement::new::<_, _, String>("cookie", []);
+        let user = SecurityRequirement::new::<_, _, String>("user", []);
+        for operation in openapi.paths.paths.values_mut().flat_map(operations) {
+            if let Some(ways) = operation.security.as_mut().filter(|ways| ways.contains(&user)) {
+                ways.push(by_cookie.clone());
+            }
+        }
     }
+}
+
+fn operations(item: &mut utoipa::openapi::PathItem) -> impl Iterator<Item = &mut utoipa::openapi::path::Operation> {
+    [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete]
+        .into_iter()
+        .filter_map(Option::as_mut)
 }
 
 /// The document as indented JSON, as docs/openapi.json holds it.

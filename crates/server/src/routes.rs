@@ -31,6 +31,8 @@ pub enum Policy {
     Manage(KeyScope, Role),
     /// A user of at least this role, by an access token, from our own pages or a program.
     User(Role),
+    /// A user of any role, also one who must have a second factor and has none: what they need to get one, or to leave.
+    Enrolment,
     /// Whoever has a password or a token in the body, from our own pages or a program. Ops checks it.
     SignIn,
     /// A visitor with a token of ours, from the origin that the token was minted for.
@@ -100,12 +102,11 @@ impl std::fmt::Debug for Route {
 
 /// Every route of the public listener.
 pub fn table() -> Vec<Route> {
-    use Policy::{NamedOrigin, Public, SignIn, SiteOrigin, User, Visitor};
+    use Policy::{Enrolment, NamedOrigin, Public, SignIn, SiteOrigin, User, Visitor};
     const READ: Policy = Policy::Manage(KeyScope::Manage, Role::Viewer);
     const CHANGE: Policy = Policy::Manage(KeyScope::Manage, Role::Member);
     const ANYONE: Policy = User(Role::Viewer);
-    // Users only: a key makes no keys.
-    const KEYS: Policy = User(Role::Admin);
+    const ADMIN: Policy = User(Role::Admin);
     const GET: &Method = &Method::GET;
     const POST: &Method = &Method::POST;
     const PATCH: &Method = &Method::PATCH;
@@ -117,6 +118,8 @@ pub fn table() -> Vec<Route> {
     t.row(GET, "/readyz", Public, Limit::Health, Class::Health, api::health::get_readiness);
     t.row(GET, "/openapi.json", Public, Limit::Files, Class::Asset, api::documents::get_openapi);
     t.row(GET, "/docs", Public, Limit::Files, Class::Page, ui::get_docs);
+    t.row(GET, "/account/accept", Public, Limit::Files, Class::Page, ui::get_accept);
+    t.row(GET, "/account/recover", Public, Limit::Files, Class::Page, ui::get_recover);
     t.row(GET, "/widget.js", Public, Limit::Files, Class::Loader, ui::get_loader);
     t.row(GET, "/widget/{digest}/widget.js", Public, Limit::Files, Class::Loader, ui::get_pinned_loader);
     t.row(GET, "/preview/{site}", Public, Limit::Files, Class::Page, ui::get_preview);
@@ -138,22 +141,61 @@ pub fn table() -> Vec<Route> {
     t.row(POST, "/api/v1/sites/{id}/origins", CHANGE, Limit::Api, Class::Api, api::site_origins::create_origin);
     t.row(GET, "/api/v1/sites/{id}/refused-origins", READ, Limit::Api, Class::Api, api::site_origins::list_refused);
 
-    t.row(GET, "/api/v1/keys", KEYS, Limit::Api, Class::Api, api::keys::list_keys);
-    t.row(POST, "/api/v1/keys", KEYS, Limit::Api, Class::Api, api::keys::create_key);
-    t.row(GET, "/api/v1/keys/{key}", KEYS, Limit::Api, Class::Api, api::keys::get_key);
-    t.row(PATCH, "/api/v1/keys/{key}", KEYS, Limit::Api, Class::Api, api::keys::update_key);
-    t.row(DELETE, "/api/v1/keys/{key}", KEYS, Limit::Api, Class::Api, api::keys::delete_key);
-    t.row(POST, "/api/v1/keys/{key}/rotate", KEYS, Limit::Api, Class::Api, api::keys::rotate_key);
+    // Users only: a key makes no keys.
+    t.row(GET, "/api/v1/keys", ADMIN, Limit::Api, Class::Api, api::keys::list_keys);
+    t.row(POST, "/api/v1/keys", ADMIN, Limit::Api, Class::Api, api::keys::create_key);
+    t.row(GET, "/api/v1/keys/{key}", ADMIN, Limit::Api, Class::Api, api::keys::get_key);
+    t.row(PATCH, "/api/v1/keys/{key}", ADMIN, Limit::Api, Class::Api, api::keys::update_key);
+    t.row(DELETE, "/api/v1/keys/{key}", ADMIN, Limit::Api, Class::Api, api::keys::delete_key);
+    t.row(POST, "/api/v1/keys/{key}/rotate", ADMIN, Limit::Api, Class::Api, api::keys::rotate_key);
 
     t.row(POST, "/api/v1/auth/setup", SignIn, Limit::SignIn, Class::Api, api::auth_setup::create_first_user);
     t.row(POST, "/api/v1/auth/accept", SignIn, Limit::SignIn, Class::Api, api::invitations::accept_invitation);
+    t.row(POST, "/api/v1/auth/recover", SignIn, Limit::SignIn, Class::Api, api::auth_recover::recover_account);
+    t.row(POST, "/api/v1/auth/register", SignIn, Limit::SignIn, Class::Api, api::auth_register::register_owner);
     t.row(POST, "/api/v1/auth/login", SignIn, Limit::SignIn, Class::Api, api::auth_login::create_login);
     t.row(POST, "/api/v1/auth/refresh", SignIn, Limit::SignIn, Class::Api, api::auth_login::refresh_login);
-    t.row(POST, "/api/v1/auth/logout", ANYONE, Limit::Api, Class::Api, api::auth_login::end_login);
-    t.row(GET, "/api/v1/auth/me", ANYONE, Limit::Api, Class::Api, api::account::get_me);
+    t.row(POST, "/api/v1/auth/logout", Enrolment, Limit::Api, Class::Api, api::auth_login::end_login);
+    t.row(GET, "/api/v1/auth/me", Enrolment, Limit::Api, Class::Api, api::account::get_me);
+    t.row(PATCH, "/api/v1/account", ANYONE, Limit::Api, Class::Api, api::account::update_account);
+    t.row(DELETE, "/api/v1/account", ANYONE, Limit::Api, Class::Api, api::account::delete_account);
+    t.row(POST, "/api/v1/account/password", ANYONE, Limit::SignIn, Class::Api, api::account::change_password);
     t.row(GET, "/api/v1/account/sessions", ANYONE, Limit::Api, Class::Api, api::account::list_sessions);
     t.row(DELETE, "/api/v1/account/sessions/{login}", ANYONE, Limit::Api, Class::Api, api::account::delete_session);
-    t.row(POST, "/api/v1/invitations", User(Role::Admin), Limit::Api, Class::Api, api::invitations::create_invitation);
+    t.row(POST, "/api/v1/account/totp", Enrolment, Limit::SignIn, Class::Api, api::account_factor::begin_totp);
+    t.row(
+        POST,
+        "/api/v1/account/totp/confirm",
+        Enrolment,
+        Limit::SignIn,
+        Class::Api,
+        api::account_factor::confirm_totp,
+    );
+    t.row(DELETE, "/api/v1/account/totp", Enrolment, Limit::SignIn, Class::Api, api::account_factor::delete_totp);
+    t.row(
+        POST,
+        "/api/v1/account/recovery-codes",
+        Enrolment,
+        Limit::SignIn,
+        Class::Api,
+        api::account_factor::renew_codes,
+    );
+    t.row(GET, "/api/v1/users", ADMIN, Limit::Api, Class::Api, api::users::list_users);
+    t.row(GET, "/api/v1/users/{user}", ADMIN, Limit::Api, Class::Api, api::users::get_user);
+    t.row(PATCH, "/api/v1/users/{user}", ADMIN, Limit::Api, Class::Api, api::users::update_user);
+    t.row(DELETE, "/api/v1/users/{user}", ADMIN, Limit::Api, Class::Api, api::users::delete_user);
+    t.row(POST, "/api/v1/users/{user}/unlock", ADMIN, Limit::Api, Class::Api, api::users::unlock_user);
+    t.row(POST, "/api/v1/users/{user}/recovery", ADMIN, Limit::Api, Class::Api, api::users::create_recovery);
+    t.row(GET, "/api/v1/invitations", ADMIN, Limit::Api, Class::Api, api::invitations::list_invitations);
+    t.row(POST, "/api/v1/invitations", ADMIN, Limit::Api, Class::Api, api::invitations::create_invitation);
+    t.row(
+        DELETE,
+        "/api/v1/invitations/{invitation}",
+        ADMIN,
+        Limit::Api,
+        Class::Api,
+        api::invitations::delete_invitation,
+    );
 
     table.routes
 }

@@ -64,6 +64,22 @@ const MIGRATIONS: &[Migration] = &[
         ),
     },
     Migration {
+        version: 5,
+        name: "0005_users",
+        text: Statement::pair(
+            include_str!("../migrations/sqlite/0005_users.sql"),
+            include_str!("../migrations/postgres/0005_users.sql"),
+        ),
+    },
+    Migration {
+        version: 6,
+        name: "0006_second_factor",
+        text: Statement::pair(
+            include_str!("../migrations/sqlite/0006_second_factor.sql"),
+            include_str!("../migrations/postgres/0006_second_factor.sql"),
+        ),
+    },
+    Migration {
         version: 8,
         name: "0008_keys",
         text: Statement::pair(

@@ -38,15 +38,21 @@ pub enum EventName {
     UserChanged,
     /// Somebody logged in.
     LoginSucceeded,
+    /// A refresh token was traded for the next.
+    LoginContinued,
     /// Somebody did not log in: address or password was wrong, or the account is disabled.
     LoginFailed,
     /// An attempt came too soon after failed ones.
     LoginHeld,
+    /// A code of a second factor was wrong or used before.
+    SecondFactorFailed,
+    /// A second factor was begun, activated, used up in part, renewed or removed.
+    SecondFactorChanged,
     /// A login was ended.
     LoginEnded,
     /// A refresh token was used that was spent before; its login was ended.
     RefreshReused,
-    /// An access or refresh token, a set-up token or an invitation that does not hold.
+    /// An access or refresh token, a set-up token, an invitation or a recovery that does not hold.
     TokenRefused,
     /// A message was answered.
     ChatMessageProcessed,
@@ -96,8 +102,11 @@ impl EventName {
             Self::KeyRotationDue => "KEY_ROTATION_DUE",
             Self::UserChanged => "USER_CHANGED",
             Self::LoginSucceeded => "LOGIN_SUCCEEDED",
+            Self::LoginContinued => "LOGIN_CONTINUED",
             Self::LoginFailed => "LOGIN_FAILED",
             Self::LoginHeld => "LOGIN_HELD",
+            Self::SecondFactorFailed => "SECOND_FACTOR_FAILED",
+            Self::SecondFactorChanged => "SECOND_FACTOR_CHANGED",
             Self::LoginEnded => "LOGIN_ENDED",
             Self::RefreshReused => "REFRESH_REUSED",
             Self::TokenRefused => "TOKEN_REFUSED",

@@ -4,7 +4,10 @@
 //! file here never imports another.
 
 pub mod account;
+pub mod account_factor;
 pub mod auth_login;
+pub mod auth_recover;
+pub mod auth_register;
 pub mod auth_setup;
 pub mod documents;
 pub mod health;
@@ -12,6 +15,7 @@ pub mod invitations;
 pub mod keys;
 pub mod site_origins;
 pub mod sites;
+pub mod users;
 pub mod widget_export;
 pub mod widget_feedback;
 pub mod widget_identity;

@@ -4,12 +4,13 @@
 //! Every front passes here; none has a copy of its own.
 
 use super::cors::{self, Origin};
-use super::{Answered, Client, headers, key_sites, keys, people};
+use super::{Answered, Client, cookies, headers, key_sites, keys, people};
 use crate::app::App;
 use crate::error::{ApiError, Carried};
 use crate::limits::{Decision, Rule};
 use crate::ops::acting::Acting;
 use crate::ops::key_lookup::Entered;
+use crate::ops::logins::Person;
 use crate::ops::origins;
 use crate::ops::tokens::Visitor;
 use crate::ops::verified;
@@ -17,7 +18,8 @@ use crate::routes::{Limit, Policy, Row};
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use chatward_types::{Error, EventName, Kind, Outcome, Severity};
+use chatward_types::{Error, EventName, Kind, Outcome, Role, Severity};
+use http::Method;
 use http::header::{AUTHORIZATION, HeaderMap};
 use std::sync::Arc;
 
@@ -63,7 +65,7 @@ pub async fn run(State((app, row)): State<(App, Row)>, mut request: Request, nex
 /// Whether a page of this origin may read the response.
 fn may_read(app: &App, row: Row, origin: &str, response: &Response) -> bool {
     match row.policy {
-        Policy::Public | Policy::Manage(..) | Policy::User(_) | Policy::SignIn => false,
+        Policy::Public | Policy::Manage(..) | Policy::User(_) | Policy::Enrolment | Policy::SignIn => false,
         Policy::NamedOrigin => origins::is_exact(origin),
         Policy::SiteOrigin | Policy::Visitor => {
             app.origins.is_known(origin) && !Carried::has_code(response, cors::REFUSED)
@@ -94,8 +96,8 @@ async fn admit(
         }
         Policy::Manage(scope, least) => {
             if people::is_access_token(request.headers()) {
-                people::refuse_foreign_page(app, client, origin, request.headers())?;
-                let person = people::authenticate(app, client, request.headers(), least).await?;
+                let person = admit_person(app, client, origin, row.method, request.headers(), least).await?;
+                people::refuse_without_factor(&person)?;
                 request.extensions_mut().insert(Acting::by_user(person.owner, person.user));
                 return Ok(None);
             }
@@ -109,8 +111,12 @@ async fn admit(
             return Ok(Some(entered));
         }
         Policy::User(least) => {
-            people::refuse_foreign_page(app, client, origin, request.headers())?;
-            let person = people::authenticate(app, client, request.headers(), least).await?;
+            let person = admit_person(app, client, origin, row.method, request.headers(), least).await?;
+            people::refuse_without_factor(&person)?;
+            request.extensions_mut().insert(Arc::new(person));
+        }
+        Policy::Enrolment => {
+            let person = admit_person(app, client, origin, row.method, request.headers(), Role::Viewer).await?;
             request.extensions_mut().insert(Arc::new(person));
         }
         Policy::SignIn => people::refuse_foreign_page(app, client, origin, request.headers())?,
@@ -130,6 +136,20 @@ async fn admit(
         }
     }
     Ok(None)
+}
+
+/// The user of a token or a cookie, from a page of ours or a program.
+async fn admit_person(
+    app: &App,
+    client: &Client,
+    origin: &Origin,
+    method: &Method,
+    headers: &HeaderMap,
+    least: Role,
+) -> Result<Person, ApiError> {
+    people::refuse_foreign_page(app, client, origin, headers)?;
+    cookies::refuse_foreign_page(app, client, method, headers)?;
+    people::authenticate(app, client, headers, least).await
 }
 
 /// Counts a request in the windows of its group; refuses with 429 when one is full.

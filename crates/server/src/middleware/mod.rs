@@ -5,6 +5,7 @@
 //! A step lives in a file of its own; the order lives here and nowhere else. Nothing here reads a body.
 
 pub mod address;
+pub mod cookies;
 pub mod cors;
 mod gate;
 pub mod guard;

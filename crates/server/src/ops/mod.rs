@@ -3,11 +3,13 @@
 //! Owns every rule that is not about HTTP. Never imports axum, never reads the environment, never writes SQL,
 //! and never holds a transaction or a lock across a network call.
 
+pub mod account;
 pub mod acting;
 pub mod admission;
 pub mod answers;
 pub mod backoff;
 pub mod blocks;
+pub mod breached;
 pub mod budgets;
 pub mod changes;
 pub mod chat;
@@ -22,10 +24,12 @@ pub mod invitations;
 pub mod issued_keys;
 pub mod key_ages;
 pub mod key_lookup;
+pub mod links;
 pub mod lockdown;
 pub mod logins;
 pub mod look;
 pub mod lookup;
+pub mod members;
 pub mod opaque;
 pub mod origins;
 pub mod page_check;
@@ -33,9 +37,13 @@ pub mod page_context;
 pub mod passwords;
 pub mod prompts;
 pub mod receipts;
+pub mod recoveries;
+pub mod recovery_codes;
 pub mod refusals;
+pub mod registrations;
 pub mod resumes;
 pub mod sanitize;
+pub mod second_factor;
 pub mod sessions;
 pub mod setup;
 pub mod signing;
@@ -46,6 +54,7 @@ pub mod site_settings;
 pub mod sites;
 pub mod tickets;
 pub mod tokens;
+pub mod totp;
 pub mod trail;
 pub mod trail_heads;
 pub mod trail_verify;

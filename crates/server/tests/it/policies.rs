@@ -16,6 +16,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Another tenant with a site of its own at another origin, and a visitor of it.
 const CAFE: &str = "http://cafe.test";
 
+/// The one route of its policy that asks for no credential, and is closed unless the operator opens it.
+const REGISTER: &str = "/api/v1/auth/register";
+
 struct Other {
     site: SiteRow,
     visitor: Visitor,
@@ -49,8 +52,11 @@ async fn call(world: &World, row: &Row, message_id: &str, headers: &[(&str, &str
     for (name, value) in headers {
         call = call.header(name, value);
     }
-    let body = world.good_body(row.path, message_id);
-    let bodiless = matches!(*row.method, Method::GET | Method::DELETE);
+    let mut body = world.good_body(row.path, message_id);
+    if *row.method == Method::DELETE && !body.is_null() {
+        body["code"] = serde_json::json!("000000");
+    }
+    let bodiless = *row.method == Method::GET || *row.method == Method::DELETE && body.is_null();
     match (bodiless, body.is_null()) {
         (true, _) => call,
         (false, true) => call.raw_json("{}"),
@@ -126,6 +132,8 @@ impl People {
         for role in [Role::Viewer, Role::Member, Role::Admin, Role::Owner] {
             users.push(world.user(&format!("{}@example.test", role.as_str()), role).await);
         }
+        // Whoever is walked may leave, because there is another owner.
+        world.user("keeper@example.test", Role::Owner).await;
         let theirs = world.user_of(other.site.owner, "theirs@example.test", Role::Owner).await;
         let expired = world.access(ours, &users[3]).await;
         world.clock.advance(30 * MINUTE);
@@ -160,7 +168,7 @@ impl People {
     /// Each call has a login of its own, since some rows end it.
     async fn walk(&self, world: &World, row: &Row, least: Role, visitor: &str) {
         let ask = async |headers: &[(&str, &str)]| call(world, row, "", headers).await;
-        let fresh = async |owner, user| format!("Bearer {}", world.access(owner, user).await);
+        let fresh = async |owner, user| format!("Bearer {}", world.access_again(owner, user).await);
         let what = |who: &str| format!("{} {} as {who}", row.method, row.path);
         for (who, token) in
             self.refused.iter().map(|(who, token)| (*who, token.as_str())).chain([("a visitor", visitor)])
@@ -197,10 +205,13 @@ impl People {
     }
 }
 
-/// Whether whoever may call the row was let in: a login's or a key's id in the address is nobody's here.
+/// Whether whoever may call the row was let in: the id of a login, a user, an invitation or a key in the address is nobody's here,
+/// and nobody has a second factor.
 fn passes(row: &Row, reply: &Reply) -> bool {
+    let nobodys = ["{login}", "{user}", "{invitation}", "{key}"].iter().any(|name| row.path.contains(name));
     reply.status.is_success()
-        || (["{login}", "{key}"].iter().any(|id| row.path.contains(id)) && reply.status == StatusCode::NOT_FOUND)
+        || (nobodys && reply.status == StatusCode::NOT_FOUND)
+        || (row.policy == Policy::Enrolment && reply.code() == "no_second_factor")
 }
 
 fn header_with_jwk(head: &str) -> String {
@@ -325,7 +336,8 @@ async fn every_route_refuses_whom_its_policy_does_not_name() {
                 assert_eq!(reply.header("access-control-allow-origin"), "");
                 people.walk(&world, &row, least, &bearer).await;
             }
-            Policy::User(least) => {
+            Policy::User(_) | Policy::Enrolment => {
+                let least = if let Policy::User(least) = row.policy { least } else { Role::Viewer };
                 assert_refused(&ask(&[]).await, 401, &what("nobody"));
                 // The credential of programs opens no account.
                 let reply = ask(&[("authorization", &keys.good)]).await;
@@ -341,7 +353,13 @@ async fn every_route_refuses_whom_its_policy_does_not_name() {
                 }
                 for headers in [&[][..], &[("authorization", keys.good.as_str())], &[("sec-fetch-site", "same-origin")]]
                 {
-                    assert_refused(&ask(headers).await, 401, &what("nobody, by a credential that does not hold"));
+                    let reply = ask(headers).await;
+                    if row.path == REGISTER {
+                        assert_refused(&reply, 403, &what("anybody, while registration is closed"));
+                        assert_eq!(reply.code(), "registration_closed");
+                    } else {
+                        assert_refused(&reply, 401, &what("nobody, by a credential that does not hold"));
+                    }
                 }
             }
             Policy::SiteOrigin => {
@@ -376,7 +394,7 @@ async fn every_route_refuses_whom_its_policy_does_not_name() {
             }
         }
     }
-    assert_eq!(seen.len(), 9, "every policy is on some route: {seen:?}");
+    assert_eq!(seen.len(), 10, "every policy is on some route: {seen:?}");
     let state = world.by(&visitor, Method::GET, "/api/v1/widget/session").send().await;
     assert_eq!(state.json()["messages"].as_array().map(Vec::len), Some(2), "all of it changed nothing");
 }
@@ -425,11 +443,12 @@ async fn the_description_of_the_api_is_the_route_table() {
     for row in &rows {
         let operation = &described[&(row.path.to_owned(), row.method.to_string())];
         let needs_token = operation["security"].as_array().is_some_and(|list| !list.is_empty());
-        let authenticates = matches!(row.policy, Policy::Visitor | Policy::Manage(..) | Policy::User(_));
+        let authenticates =
+            matches!(row.policy, Policy::Visitor | Policy::Manage(..) | Policy::User(_) | Policy::Enrolment);
         assert_eq!(needs_token, authenticates, "{} {}", row.method, row.path);
         let status = |code: &str| operation["responses"].as_object().is_some_and(|codes| codes.contains_key(code));
         // A ticket is a credential in the body, and so are passwords and refresh tokens.
-        let in_body = row.path == "/api/v1/widget/sessions" || row.policy == Policy::SignIn;
+        let in_body = row.path == "/api/v1/widget/sessions" || (row.policy == Policy::SignIn && row.path != REGISTER);
         assert_eq!(status("401"), authenticates || in_body, "{} {}", row.method, row.path);
         assert_eq!(status("403") && status("429"), row.policy != Policy::Public, "{} {}", row.method, row.path);
     }

@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests fail by panicking, as tests do")]
 
+use crate::people::PASSWORD;
 use bytes::Bytes;
 use chatward::app::{App, Options};
 use chatward::config::{Config, Overrides};
@@ -224,6 +225,8 @@ impl World {
             .replace("{id}", &self.site.id.to_string())
             .replace("{key}", &"0".repeat(22))
             .replace("{login}", &format!("lgn_{}", "0".repeat(32)))
+            .replace("{user}", &format!("usr_{}", "0".repeat(32)))
+            .replace("{invitation}", &format!("inv_{}", "0".repeat(32)))
     }
 
     /// A good body for a row; null where it takes none.
@@ -243,6 +246,19 @@ impl World {
             }
             "/api/v1/auth/accept" => serde_json::json!({ "token": "x", "password": "x", "full_name": "x" }),
             "/api/v1/keys" => serde_json::json!({ "scopes": ["chat"] }),
+            "/api/v1/auth/recover" => serde_json::json!({ "token": "x", "password": "x" }),
+            "/api/v1/auth/register" => {
+                serde_json::json!({ "email": "a@example.test", "password": PASSWORD, "full_name": "x" })
+            }
+            "/api/v1/account" | "/api/v1/users/{user}" => serde_json::json!({ "full_name": "Ann Example" }),
+            "/api/v1/account/password" => {
+                serde_json::json!({ "current_password": PASSWORD, "new_password": PASSWORD })
+            }
+            "/api/v1/account/totp" => serde_json::json!({ "password": crate::people::PASSWORD }),
+            "/api/v1/account/totp/confirm" => serde_json::json!({ "code": "000000" }),
+            "/api/v1/account/recovery-codes" => {
+                serde_json::json!({ "password": crate::people::PASSWORD, "code": "000000" })
+            }
             "/api/v1/invitations" => serde_json::json!({ "email": "new@example.test", "role": "viewer" }),
             _ => serde_json::Value::Null,
         }

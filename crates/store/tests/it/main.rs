@@ -19,8 +19,10 @@ mod production;
 mod records;
 mod resilience;
 mod schema;
+mod second_factors;
 mod tenancy;
 mod trail;
+mod user_changes;
 mod widget;
 mod world;
 
