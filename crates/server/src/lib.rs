@@ -20,6 +20,7 @@ pub mod listen;
 pub mod middleware;
 pub mod openapi;
 pub mod ops;
+pub mod paging;
 pub mod path;
 pub mod query;
 pub mod routes;

@@ -12,7 +12,7 @@ use utoipa::OpenApi;
         description = "AI chat on the open internet without giving away the keys.\n\nErrors have one shape, \
             `ErrorBody`. Every counted response carries the `RateLimit` and `RateLimit-Policy` fields; a 429 also \
             `Retry-After` in seconds. Any route may answer 403 `address_blocked` to a blocked network address, and any \
-            but the probes 503 `lockdown` with `Retry-After` while nobody is served. \
+            but the probes 503 `lockdown` with `Retry-After` while nobody is served but administrators. \
             Request bodies are JSON objects without unknown or repeated members.",
         license(name = "MIT OR Apache-2.0")
     ),
@@ -37,8 +37,13 @@ use utoipa::OpenApi;
         crate::api::widget_messages::create_message,
         crate::api::widget_feedback::create_feedback,
         crate::api::sites::list_sites,
+        crate::api::sites::create_site,
         crate::api::sites::get_site,
         crate::api::sites::update_site,
+        crate::api::sites::delete_site,
+        crate::api::site_sources::list_sources,
+        crate::api::site_sources::list_crawls,
+        crate::api::site_sources::create_crawl,
         crate::api::site_origins::create_origin,
         crate::api::site_origins::list_refused,
         crate::api::keys::list_keys,
@@ -47,6 +52,17 @@ use utoipa::OpenApi;
         crate::api::keys::update_key,
         crate::api::keys::delete_key,
         crate::api::keys::rotate_key,
+        crate::api::conversations::list_conversations,
+        crate::api::conversations::list_messages,
+        crate::api::conversations::delete_conversation,
+        crate::api::usage::list_usage,
+        crate::api::events::list_events,
+        crate::api::blocks::list_blocks,
+        crate::api::blocks::create_block,
+        crate::api::blocks::delete_block,
+        crate::api::lockdown::get_lockdown,
+        crate::api::lockdown::begin_lockdown,
+        crate::api::lockdown::end_lockdown,
         crate::api::auth_setup::create_first_user,
         crate::api::invitations::accept_invitation,
         crate::api::auth_recover::recover_account,
@@ -80,6 +96,8 @@ use utoipa::OpenApi;
         (name = "widget", description = "What a visitor's chat speaks."),
         (name = "sites", description = "What an owner's program does with a secret key, or a user with an access token."),
         (name = "keys", description = "Secret keys for programs, made by users of the role admin or owner."),
+        (name = "conversations", description = "What was said on an owner's sites."),
+        (name = "security", description = "What the administrators of the installation see and do."),
         (name = "accounts", description = "How users come in, go on and leave, and who else may."),
         (name = "pages", description = "Pages and files of the chat itself."),
         (name = "health", description = "Probes.")

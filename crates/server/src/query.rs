@@ -1,6 +1,7 @@
-//! Reading what stands behind the `?` of an address: typed, and refused in the one error shape.
+//! Reading the query of an address: typed, strict, and refused in the one error shape.
 //!
-//! A refusal never repeats what the client sent. Never used for anything secret: addresses are logged elsewhere.
+//! Unknown and repeated parameters are refused by the types (`deny_unknown_fields` and serde's derive). A refusal never
+//! repeats what the client sent.
 
 use crate::error::ApiError;
 use axum::extract::FromRequestParts;
@@ -8,7 +9,7 @@ use chatward_types::{Error, Kind};
 use http::request::Parts;
 use serde::de::DeserializeOwned;
 
-/// The parameters behind the `?` parsed into `T`.
+/// The query parsed into `T`.
 #[derive(Debug)]
 pub struct Query<T>(pub T);
 
@@ -24,8 +25,8 @@ where
             Ok(axum::extract::Query(value)) => Ok(Self(value)),
             Err(_) => Err(Error::new(
                 Kind::Malformed,
-                "malformed_address",
-                "A parameter behind the ? of the address is unknown or does not have the right form.",
+                "malformed_query",
+                "A parameter of the query is unknown, stands twice, or does not have the right form.",
             )
             .into()),
         }

@@ -17,6 +17,9 @@ use http::{Method, StatusCode};
 /// The one route whose refusal every page may read: it tells a page's owner what to do. Preflights ask for it by name.
 pub const TICKETS: &str = "/api/v1/widget/tickets";
 
+/// What a lockdown leaves open where whoever switched it on allowed logging in. Nobody becomes a user meanwhile.
+pub const IN_LOCKDOWN: [&str; 2] = ["/api/v1/auth/login", "/api/v1/auth/refresh"];
+
 /// Who may call a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Policy {
@@ -105,12 +108,18 @@ pub fn table() -> Vec<Route> {
     use Policy::{Enrolment, NamedOrigin, Public, SignIn, SiteOrigin, User, Visitor};
     const READ: Policy = Policy::Manage(KeyScope::Manage, Role::Viewer);
     const CHANGE: Policy = Policy::Manage(KeyScope::Manage, Role::Member);
-    const ANYONE: Policy = User(Role::Viewer);
+    const DESTROY: Policy = Policy::Manage(KeyScope::Manage, Role::Admin);
+    // Programs do not look after the installation, and a key that deploys pages reads no log.
     const ADMIN: Policy = User(Role::Admin);
+    const ANYONE: Policy = User(Role::Viewer);
     const GET: &Method = &Method::GET;
     const POST: &Method = &Method::POST;
+    const PUT: &Method = &Method::PUT;
     const PATCH: &Method = &Method::PATCH;
     const DELETE: &Method = &Method::DELETE;
+    const TALKS: &str = "/api/v1/sites/{id}/conversations";
+    const TALK: &str = "/api/v1/conversations/{conversation}";
+    const WORDS: &str = "/api/v1/conversations/{conversation}/messages";
     let mut table = Table::default();
     let t = &mut table;
 
@@ -136,10 +145,27 @@ pub fn table() -> Vec<Route> {
     t.row(POST, "/api/v1/widget/feedback", Visitor, Limit::Chat, Class::Api, api::widget_feedback::create_feedback);
 
     t.row(GET, "/api/v1/sites", READ, Limit::Api, Class::Api, api::sites::list_sites);
+    t.row(POST, "/api/v1/sites", CHANGE, Limit::Api, Class::Api, api::sites::create_site);
     t.row(GET, "/api/v1/sites/{id}", READ, Limit::Api, Class::Api, api::sites::get_site);
     t.row(PATCH, "/api/v1/sites/{id}", CHANGE, Limit::Api, Class::Api, api::sites::update_site);
+    t.row(DELETE, "/api/v1/sites/{id}", DESTROY, Limit::Api, Class::Api, api::sites::delete_site);
+    t.row(GET, "/api/v1/sites/{id}/sources", READ, Limit::Api, Class::Api, api::site_sources::list_sources);
+    t.row(GET, "/api/v1/sites/{id}/crawls", READ, Limit::Api, Class::Api, api::site_sources::list_crawls);
+    t.row(POST, "/api/v1/sites/{id}/crawls", CHANGE, Limit::Api, Class::Api, api::site_sources::create_crawl);
     t.row(POST, "/api/v1/sites/{id}/origins", CHANGE, Limit::Api, Class::Api, api::site_origins::create_origin);
     t.row(GET, "/api/v1/sites/{id}/refused-origins", READ, Limit::Api, Class::Api, api::site_origins::list_refused);
+    t.row(GET, TALKS, READ, Limit::Api, Class::Api, api::conversations::list_conversations);
+    t.row(GET, WORDS, CHANGE, Limit::Api, Class::Api, api::conversations::list_messages);
+    t.row(DELETE, TALK, DESTROY, Limit::Api, Class::Api, api::conversations::delete_conversation);
+    t.row(GET, "/api/v1/usage", READ, Limit::Api, Class::Api, api::usage::list_usage);
+
+    t.row(GET, "/api/v1/events", ADMIN, Limit::Api, Class::Api, api::events::list_events);
+    t.row(GET, "/api/v1/blocks", ADMIN, Limit::Api, Class::Api, api::blocks::list_blocks);
+    t.row(POST, "/api/v1/blocks", ADMIN, Limit::Api, Class::Api, api::blocks::create_block);
+    t.row(DELETE, "/api/v1/blocks", ADMIN, Limit::Api, Class::Api, api::blocks::delete_block);
+    t.row(GET, "/api/v1/lockdown", ADMIN, Limit::Api, Class::Api, api::lockdown::get_lockdown);
+    t.row(PUT, "/api/v1/lockdown", ADMIN, Limit::Api, Class::Api, api::lockdown::begin_lockdown);
+    t.row(DELETE, "/api/v1/lockdown", ADMIN, Limit::Api, Class::Api, api::lockdown::end_lockdown);
 
     // Users only: a key makes no keys.
     t.row(GET, "/api/v1/keys", ADMIN, Limit::Api, Class::Api, api::keys::list_keys);

@@ -87,6 +87,14 @@ const MIGRATIONS: &[Migration] = &[
             include_str!("../migrations/postgres/0008_keys.sql"),
         ),
     },
+    Migration {
+        version: 9,
+        name: "0009_owners",
+        text: Statement::pair(
+            include_str!("../migrations/sqlite/0009_owners.sql"),
+            include_str!("../migrations/postgres/0009_owners.sql"),
+        ),
+    },
 ];
 
 const CREATE_TABLE: Statement = Statement::both(

@@ -1,6 +1,6 @@
 //! Security events: what the guides' operators grep for.
 
-use crate::{SessionId, SiteId, Timestamp};
+use crate::{OwnerId, SessionId, SiteId, Timestamp};
 use std::net::IpAddr;
 
 /// The name of a security event, as the guides spell it.
@@ -74,6 +74,18 @@ pub enum EventName {
     ServerLifecycle,
     /// A request from a blocked address.
     AddressBlocked,
+    /// A call of the API came without any credential.
+    CredentialMissing,
+    /// Somebody of a site's owner read a conversation.
+    ConversationRead,
+    /// A crawl was asked for.
+    CrawlQueued,
+    /// Old turns of a conversation were left out of what a provider is told.
+    HistoryTrimmed,
+    /// The store was read across owners, which only named functions do.
+    AdministrativeRead,
+    /// A signed head of the audit trail has not left the machine for an hour.
+    AuditHeadUndelivered,
     /// A block was made or lifted.
     BlockChanged,
     /// The lockdown was switched on or off.
@@ -120,6 +132,12 @@ impl EventName {
             Self::ConfigurationChanged => "CONFIGURATION_CHANGED",
             Self::ServerLifecycle => "SERVER_LIFECYCLE",
             Self::AddressBlocked => "ADDRESS_BLOCKED",
+            Self::CredentialMissing => "CREDENTIAL_MISSING",
+            Self::ConversationRead => "CONVERSATION_READ",
+            Self::CrawlQueued => "CRAWL_QUEUED",
+            Self::HistoryTrimmed => "HISTORY_TRIMMED",
+            Self::AdministrativeRead => "ADMINISTRATIVE_READ",
+            Self::AuditHeadUndelivered => "AUDIT_HEAD_UNDELIVERED",
             Self::BlockChanged => "BLOCK_CHANGED",
             Self::LockdownChanged => "LOCKDOWN_CHANGED",
             Self::AuditTrailPruned => "AUDIT_TRAIL_PRUNED",
@@ -190,6 +208,8 @@ pub struct Event {
     pub user_agent: Option<Box<str>>,
     /// The route's pattern (not the raw path, which a stranger writes).
     pub path: Option<&'static str>,
+    /// Whose it is: an owner reads its own events.
+    pub owner: Option<OwnerId>,
     /// The site concerned.
     pub site: Option<SiteId>,
     /// The session concerned.
@@ -210,6 +230,7 @@ impl Event {
             address: None,
             user_agent: None,
             path: None,
+            owner: None,
             site: None,
             session: None,
             detail: None,

@@ -214,7 +214,7 @@ pub async fn get_key(
     Extension(person): Extension<Arc<Person>>,
     Path(key): Path<String>,
 ) -> ApiResult<axum::Json<KeyView>> {
-    let row = app.store.get_issued_key(&Scope::of(person.owner), &key).await?.ok_or_else(Error::not_found)?;
+    let row = app.store.get_issued_key(&Scope::of(person.owner), id_of(&key)?).await?.ok_or_else(Error::not_found)?;
     Ok(axum::Json(view(row, app.clock.now())))
 }
 
@@ -242,7 +242,7 @@ pub async fn update_key(
         daily_micro_usd: body.daily_micro_usd,
         total_micro_usd: body.total_micro_usd,
     };
-    let row = issued_keys::change(&app, &Scope::of(person.owner), &key, &change, &by(&person)).await?;
+    let row = issued_keys::change(&app, &Scope::of(person.owner), id_of(&key)?, &change, &by(&person)).await?;
     Ok(axum::Json(view(row, app.clock.now())))
 }
 
@@ -260,7 +260,7 @@ pub async fn delete_key(
     Extension(person): Extension<Arc<Person>>,
     Path(key): Path<String>,
 ) -> ApiResult<StatusCode> {
-    issued_keys::revoke_by(&app, &Scope::of(person.owner), &key, &by(&person)).await?;
+    issued_keys::revoke_by(&app, &Scope::of(person.owner), id_of(&key)?, &by(&person)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -284,10 +284,17 @@ pub async fn rotate_key(
 ) -> ApiResult<(StatusCode, axum::Json<KeyView>)> {
     let scope = Scope::of(person.owner);
     let overlap = body.overlap_seconds.map_or(issued_keys::OVERLAP, |seconds| i64::from(seconds) * SECOND);
-    let row = app.store.get_issued_key(&scope, &key).await?.ok_or_else(Error::not_found)?;
+    let key = id_of(&key)?;
+    let row = app.store.get_issued_key(&scope, key).await?.ok_or_else(Error::not_found)?;
     issued_keys::check_role(row.scopes, person.role)?;
-    let made = issued_keys::rotate(&app, &scope, &key, overlap, body.expires_days, &by(&person)).await?;
+    let made = issued_keys::rotate(&app, &scope, key, overlap, body.expires_days, &by(&person)).await?;
     Ok((StatusCode::CREATED, axum::Json(made_view(&app, made))))
+}
+
+/// The public id that the address names, if it may be one: what cannot be is not looked for.
+fn id_of(text: &str) -> Result<&str, Error> {
+    let is_id = text.len() == 22 && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    if is_id { Ok(text) } else { Err(Error::not_found()) }
 }
 
 fn by(person: &Person) -> Actor {

@@ -331,7 +331,11 @@ section! {
         /// The file to which signed heads of the trail are added, one JSON line each. What it proves is worth most where
         /// the server's database cannot be reached from: ship it away, or name a file on another machine's disk.
         head_file: Option<PathBuf> = Derived("`logs/audit-heads.jsonl` in `data_dir`"), or_off(path()), [];
-        /// How often a head is added, if the trail has grown.
+        /// An https address on another machine to which each head is sent by POST, one JSON object as in the file; http is
+        /// for a loopback address outside production alone. Attempts that fail are repeated; after an hour of them there is
+        /// an event `AUDIT_HEAD_UNDELIVERED`.
+        head_webhook: Option<Url> = Unset("heads are not sent"), optional(web_address()), [];
+        /// How often a head is added to the file and sent, if the trail has grown.
         head_every: Duration = Text("10m"), span("1m", "1d"), [];
     }
 }
@@ -348,7 +352,7 @@ section! {
         window_seconds: u32 = Text("300"), whole(1, 86_400), [];
         /// How long the first automatic block lasts; each further one twice as long as the one before, up to a day.
         first: Duration = Text("10m"), span("1m", "1d"), [];
-        /// Networks that are never blocked, automatically or by hand.
+        /// Networks that are never blocked automatically, and by hand only by whoever insists (`chatward block --force`).
         allowed: Vec<IpNet> = Text(""), list(network(), 64), [];
     }
 }

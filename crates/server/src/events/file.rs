@@ -196,7 +196,7 @@ fn parts(path: &Path) -> (String, String) {
 }
 
 /// The time of a file's first line, so that its age survives a restart.
-fn first_time(path: &Path) -> Option<Timestamp> {
+pub(super) fn first_time(path: &Path) -> Option<Timestamp> {
     if !std::fs::metadata(path).ok()?.is_file() {
         return None;
     }

@@ -5,16 +5,20 @@
 //! A full disk or an unwritable file costs lines (counted, and said in the file once it works again), never an answer.
 
 mod file;
+mod filter;
 mod history;
 mod line;
+mod newest;
 mod storms;
 #[cfg(test)]
 mod tests;
 mod time;
 mod writer;
 
+pub use filter::{Filter, Wanted, read_line};
 pub use history::{Follower, files};
 pub use line::neutral;
+pub use newest::{Newest, newest};
 pub use time::{parse as parse_time, rfc3339 as time_text};
 
 use crate::config::Logging;

@@ -13,7 +13,7 @@ mod load;
 mod shard;
 mod window;
 
-pub use blocks::{Gate, Shut, parse_network};
+pub use blocks::{Blocked, Gate, Shut, parse_network};
 pub use connections::{ConnectionCaps, ConnectionCounter, ConnectionGuard};
 pub use issued::{KeyRules, KeyWindows};
 pub use key::network_of;

@@ -104,7 +104,7 @@ async fn admit(
             let entered = Arc::new(keys::authenticate(app, client, request.headers(), scope).await?);
             let holder = &entered.holder;
             let acting = Acting::with_key(holder.owner, &holder.id, Arc::clone(&holder.sites));
-            key_sites::check(row, &acting, request).await?;
+            key_sites::check(app, row, &acting, request).await?;
             request.extensions_mut().insert(acting);
             // For what outlives its request, such as a socket.
             request.extensions_mut().insert(Arc::clone(&entered));

@@ -4,8 +4,8 @@
 //! is refused wherever it goes, and told as an event, so that its owner revokes it. Owns these answers, and that a request
 //! or a stream which runs on a key ends with it.
 
-use super::Client;
 use super::guard::bearer;
+use super::{Client, people};
 use crate::app::App;
 use crate::error::{self, ApiError};
 use crate::ops::key_lookup::{self, Entered};
@@ -15,7 +15,7 @@ use chatward_types::{Error, EventName, KeyScope, Kind, Outcome, Severity};
 use chatward_vault::SecretKey;
 use futures_util::{StreamExt, stream};
 use http::HeaderMap;
-use http::header::{CONTENT_TYPE, HeaderName, ORIGIN};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, ORIGIN};
 use std::future::Future;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -31,11 +31,13 @@ pub(super) async fn refuse_in_browser(app: &App, client: &Client, headers: &Head
         return Ok(());
     }
     // A name is told only of a key that holds: a key's id is no secret, and an alarm that anybody can ring is none.
-    let detail = match key_lookup::recognise(app, text).await {
-        Ok(Some(holder)) => format!("key {} came from a browser; revoke it", holder.id),
-        _ => "what begins like a secret key came from a browser".to_owned(),
-    };
-    app.event(EventName::SecretKeyExposed, Severity::Error, Outcome::Refused).of(client).detail(detail).emit();
+    let event = app.event(EventName::SecretKeyExposed, Severity::Error, Outcome::Refused).of(client);
+    match key_lookup::recognise(app, text).await {
+        Ok(Some(holder)) => {
+            event.owner(holder.owner).detail(format!("key {} came from a browser; revoke it", holder.id)).emit();
+        }
+        _ => event.detail("what begins like a secret key came from a browser").emit(),
+    }
     Err(Error::new(
         Kind::Forbidden,
         "secret_key_exposed",
@@ -56,17 +58,22 @@ pub(super) async fn authenticate(
         None => None,
     };
     let Some(entered) = entered else {
-        let event = app.event(EventName::ApiKeyValidation, Severity::Warning, Outcome::Refused);
-        event.of(client).detail("a secret key that does not hold, or none").emit();
+        if headers.contains_key(AUTHORIZATION) {
+            // A key's id is no secret: that of one which does not hold would let anybody write of another's.
+            let event = app.event(EventName::ApiKeyValidation, Severity::Warning, Outcome::Refused);
+            event.of(client).detail("a secret key").emit();
+        } else {
+            people::tell_missing(app, client);
+        }
         return Err(refusal().into());
     };
     let holder = &entered.holder;
     let event = app.event(EventName::ApiKeyValidation, Severity::Info, Outcome::Success);
-    event.of(client).detail(format!("key {}", holder.id)).emit();
+    event.of(client).owner(holder.owner).detail(format!("key {}", holder.id)).emit();
     if let Err(seconds) = app.issued.count(holder, app.clock.now()) {
         app.metrics.count_limited();
         let event = app.event(EventName::RateLimitExceeded, Severity::Warning, Outcome::Refused);
-        event.of(client).detail(format!("key {}", holder.id)).emit();
+        event.of(client).owner(holder.owner).detail(format!("key {}", holder.id)).emit();
         return Err(Error::new(
             Kind::Limited,
             "key_rate_limited",

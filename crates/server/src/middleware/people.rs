@@ -13,6 +13,7 @@ use crate::error::ApiError;
 use crate::ops::logins::{self, Person};
 use chatward_types::{Error, EventName, Kind, Outcome, Role, Severity};
 use http::HeaderMap;
+use http::header::AUTHORIZATION;
 
 /// Whether what the request has is a signed token, or a cookie, rather than a key.
 pub(super) fn is_access_token(headers: &HeaderMap) -> bool {
@@ -32,8 +33,12 @@ pub(super) async fn authenticate(
         None => None,
     };
     let Some(person) = person else {
-        let event = app.event(EventName::TokenRefused, Severity::Warning, Outcome::Refused);
-        event.of(client).detail("an access token that does not hold").emit();
+        if headers.contains_key(AUTHORIZATION) || cookies::access(headers).is_some() {
+            let event = app.event(EventName::TokenRefused, Severity::Warning, Outcome::Refused);
+            event.of(client).detail("an access token that does not hold").emit();
+        } else {
+            tell_missing(app, client);
+        }
         return Err(Error::new(
             Kind::Unauthenticated,
             "token_invalid",
@@ -51,6 +56,11 @@ pub(super) async fn authenticate(
         .into());
     }
     Ok(person)
+}
+
+/// Tells of a call that came without any credential to a route that needs one.
+pub(super) fn tell_missing(app: &App, client: &Client) {
+    app.event(EventName::CredentialMissing, Severity::Warning, Outcome::Refused).of(client).emit();
 }
 
 /// Refuses whoever must have a second factor and has none yet.

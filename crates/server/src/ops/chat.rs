@@ -94,6 +94,15 @@ pub async fn ask(
             "This conversation has reached its longest. Delete it or start a new session.",
         ));
     }
+    if turns.len() < stored && live.is_first_trimming() {
+        app.event(EventName::HistoryTrimmed, Severity::Info, Outcome::Success)
+            .of(&client)
+            .owner(site.owner)
+            .site(site.id)
+            .session(&live.row.id)
+            .detail("turns beyond the newest are no longer told to the provider")
+            .emit();
+    }
     let found = Arc::new(lookup::find(app, &site, &question, &turns).await?);
     let request = request(app, &site, turns, Asked { question, context }, &found, delivery);
     let allowance = reserve(app, &site, &request, Some(&client)).await;

@@ -144,7 +144,7 @@ pub async fn create_by(app: &App, scope: &Scope, new: &NewKey, by: &Actor) -> Re
     };
     let detail = json!({ "what": "key made", "name": row.name, "scopes": row.scopes.to_string(), "sites": row.sites });
     trail::audited(app, record(app, scope, &row.id, by, &detail)?).insert_issued_key(scope, &row).await?;
-    tell(app, format!("key {} was made by {}", row.id, by.text()));
+    tell(app, scope, format!("key {} was made by {}", row.id, by.text()));
     Ok(Created { row, text: key.reveal().clone() })
 }
 
@@ -172,7 +172,7 @@ pub async fn change(app: &App, scope: &Scope, id: &str, change: &IssuedKeyChange
     let store = trail::audited(app, record(app, scope, id, by, &detail)?);
     let row = store.update_issued_key(scope, id, change, app.clock.now()).await?.ok_or_else(Error::not_found)?;
     heard(app, scope, id).await;
-    tell(app, format!("key {id} was changed by {}", by.text()));
+    tell(app, scope, format!("key {id} was changed by {}", by.text()));
     Ok(row)
 }
 
@@ -213,7 +213,7 @@ pub async fn rotate(
         return Err(Error::internal("a key could not be rotated, and nothing is wrong with it"));
     }
     heard(app, scope, id).await;
-    tell(app, format!("key {id} was rotated to {} by {}", row.id, by.text()));
+    tell(app, scope, format!("key {id} was rotated to {} by {}", row.id, by.text()));
     Ok(Created { row, text: key.reveal().clone() })
 }
 
@@ -258,7 +258,7 @@ pub async fn revoke_by(app: &App, scope: &Scope, id: &str, by: &Actor) -> Result
         return Err(Error::new(Kind::NotFound, "not_found", "There is no such key that is not revoked already."));
     }
     app.issued.end(id);
-    tell(app, format!("key {id} was revoked by {}", by.text()));
+    tell(app, scope, format!("key {id} was revoked by {}", by.text()));
     Ok(())
 }
 
@@ -286,7 +286,7 @@ pub async fn revoke_all(app: &App, scope: &Scope, having: Option<KeyScope>, by: 
         app.issued.end(id);
     }
     if !ids.is_empty() {
-        tell(app, format!("{} keys were revoked together by {}", ids.len(), by.text()));
+        tell(app, scope, format!("{} keys were revoked together by {}", ids.len(), by.text()));
     }
     Ok(ids)
 }
@@ -359,6 +359,7 @@ fn record(app: &App, scope: &Scope, id: &str, by: &Actor, detail: &Value) -> Res
     trail::entry(app, EventName::IssuedKeyChanged, by, Some(scope.owner()), id, detail)
 }
 
-fn tell(app: &App, what: String) {
-    app.event(EventName::IssuedKeyChanged, Severity::Info, Outcome::Success).detail(what).emit();
+fn tell(app: &App, scope: &Scope, what: String) {
+    let event = app.event(EventName::IssuedKeyChanged, Severity::Info, Outcome::Success);
+    event.owner(scope.owner()).detail(what).emit();
 }

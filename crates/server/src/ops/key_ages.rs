@@ -7,7 +7,7 @@
 use crate::app::App;
 use crate::ops::issued_keys::KeyState;
 use crate::ops::signing;
-use chatward_types::{DAY, EventName, Outcome, Result, Scope, Secret, Severity, Timestamp};
+use chatward_types::{DAY, EventName, Outcome, OwnerId, Result, Scope, Secret, Severity, Timestamp};
 use chatward_vault::hmac_sha256;
 use serde::Serialize;
 
@@ -29,6 +29,9 @@ pub struct Aged {
     pub due: bool,
     /// What rotates it.
     pub fix: String,
+    /// Whose it is, unless it is the installation's.
+    #[serde(skip)]
+    pub owner: Option<OwnerId>,
 }
 
 /// Every key that is issued and holds, and every one that the configuration brings, oldest first.
@@ -64,7 +67,11 @@ pub async fn tell_due(app: &App) -> Result<usize> {
         told += 1;
         let text = format!("the {} key {} is {} days old; rotate it: {}", key.kind, key.name, key.days, key.fix);
         tracing::warn!(key = key.name, days = key.days, "a key is due for rotation");
-        app.event(EventName::KeyRotationDue, Severity::Warning, Outcome::Success).detail(text).emit();
+        let event = app.event(EventName::KeyRotationDue, Severity::Warning, Outcome::Success).detail(text);
+        match key.owner {
+            Some(owner) => event.owner(owner).emit(),
+            None => event.emit(),
+        }
     }
     Ok(told)
 }
@@ -92,7 +99,7 @@ async fn issued(app: &App, now: Timestamp) -> Result<Vec<Aged>> {
             // One with a successor is rotated already, and ends by itself.
             if KeyState::of(&key, now) == KeyState::Holds {
                 let fix = format!("chatward key rotate {}", key.id);
-                ages.push(aged(app, "secret", key.id, key.created_at, fix));
+                ages.push(aged(app, ("secret", key.id), key.created_at, fix, Some(owner)));
             }
         }
         for site in app.store.list_sites(&scope).await? {
@@ -100,7 +107,7 @@ async fn issued(app: &App, now: Timestamp) -> Result<Vec<Aged>> {
             for key in keys.into_iter().filter(|key| key.honoured_until.is_none()) {
                 let fix = format!("chatward key rotate {}", key.publishable_key);
                 let since = key.made_at.unwrap_or(site.created_at);
-                ages.push(aged(app, "publishable", key.publishable_key, since, fix));
+                ages.push(aged(app, ("publishable", key.publishable_key), since, fix, Some(owner)));
             }
         }
     }
@@ -129,7 +136,7 @@ async fn configured(app: &App, now: Timestamp) -> Result<Vec<Aged>> {
             "provider" => "write the new key into its api_key_file, then chatward key reload",
             _ => "set another one and restart",
         };
-        ages.push(aged(app, kind, name, since, fix.to_owned()));
+        ages.push(aged(app, (kind, name), since, fix.to_owned(), None));
     }
     Ok(ages)
 }
@@ -145,9 +152,15 @@ fn prints(app: &App, key: &Secret<[u8; 32]>) -> Vec<Print> {
     providers.chain(device).collect()
 }
 
-fn aged(app: &App, kind: &'static str, name: String, since: Timestamp, fix: String) -> Aged {
+fn aged(
+    app: &App,
+    (kind, name): (&'static str, String),
+    since: Timestamp,
+    fix: String,
+    owner: Option<OwnerId>,
+) -> Aged {
     let days = app.clock.now().saturating_sub(since).max(0) / DAY;
-    Aged { kind, name, days, due: days >= i64::from(app.config.keys.rotation_days), fix }
+    Aged { kind, name, days, due: days >= i64::from(app.config.keys.rotation_days), fix, owner }
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -170,6 +170,7 @@ async fn begin_with(
     let how = if factor_since.is_some() { ", with a second factor" } else { "" };
     app.event(EventName::LoginSucceeded, Severity::Info, Outcome::Success)
         .of(client)
+        .owner(scope.owner())
         .detail(format!("user {}, login {id}{how}", user.id))
         .emit();
     Ok(issued)
@@ -206,6 +207,7 @@ pub async fn refresh(app: &App, token: &str, client: &Client) -> Result<Issued> 
     end_login(app, &scope, &Actor::Server, row.user, id).await?;
     app.event(EventName::RefreshReused, Severity::Error, Outcome::Refused)
         .of(client)
+        .owner(scope.owner())
         .detail(format!("login {id} of user {} was ended", row.user))
         .emit();
     Err(refuse(app, client, "a refresh token that was spent"))
@@ -262,7 +264,7 @@ pub async fn end_one(app: &App, scope: &Scope, user: UserId, id: LoginId, client
         return Err(Error::not_found());
     }
     let event = app.event(EventName::LoginEnded, Severity::Info, Outcome::Success);
-    let event = event.detail(format!("login {id} of user {user}"));
+    let event = event.owner(scope.owner()).detail(format!("login {id} of user {user}"));
     match client {
         Some(client) => event.of(client).emit(),
         None => event.emit(),

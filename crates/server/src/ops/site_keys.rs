@@ -39,7 +39,7 @@ pub async fn rotate(app: &App, scope: &Scope, site: &SiteRow, overlap: Timestamp
         ));
     }
     app.sites.forget(site.id);
-    tell(app, site.id, format!("the publishable key was rotated by {}", by.text()));
+    tell(app, scope, site.id, format!("the publishable key was rotated by {}", by.text()));
     app.store.get_site(scope, site.id).await?.ok_or_else(Error::not_found)
 }
 
@@ -53,7 +53,7 @@ pub async fn revoke(app: &App, owner: OwnerId, key: &str, by: &Actor) -> Result<
     let site = sites.into_iter().next().ok_or_else(|| {
         Error::new(Kind::NotFound, "not_found", "There is no such publishable key that is not revoked already.")
     })?;
-    tell(app, site, format!("a publishable key was revoked by {}", by.text()));
+    tell(app, &scope, site, format!("a publishable key was revoked by {}", by.text()));
     Ok(site)
 }
 
@@ -64,7 +64,7 @@ pub async fn revoke(app: &App, owner: OwnerId, key: &str, by: &Actor) -> Result<
 pub async fn revoke_all(app: &App, scope: &Scope, by: &Actor) -> Result<Vec<SiteId>> {
     let sites = end(app, scope, None, by).await?;
     for site in &sites {
-        tell(app, *site, format!("every publishable key was revoked by {}", by.text()));
+        tell(app, scope, *site, format!("every publishable key was revoked by {}", by.text()));
     }
     Ok(sites)
 }
@@ -121,6 +121,7 @@ fn record(app: &App, scope: &Scope, subject: &str, by: &Actor, detail: &Value) -
     trail::entry(app, EventName::IssuedKeyChanged, by, Some(scope.owner()), subject, detail)
 }
 
-fn tell(app: &App, site: SiteId, what: String) {
-    app.event(EventName::IssuedKeyChanged, Severity::Info, Outcome::Success).site(site).detail(what).emit();
+fn tell(app: &App, scope: &Scope, site: SiteId, what: String) {
+    let event = app.event(EventName::IssuedKeyChanged, Severity::Info, Outcome::Success);
+    event.owner(scope.owner()).site(site).detail(what).emit();
 }

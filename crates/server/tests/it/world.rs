@@ -254,6 +254,9 @@ impl World {
             "/api/v1/account/password" => {
                 serde_json::json!({ "current_password": PASSWORD, "new_password": PASSWORD })
             }
+            "/api/v1/sites" => serde_json::json!({ "url": "http://another.test/", "name": "Another" }),
+            "/api/v1/blocks" => serde_json::json!({ "network": "203.0.113.77" }),
+            "/api/v1/lockdown" => serde_json::json!({ "reason": "a test" }),
             "/api/v1/account/totp" => serde_json::json!({ "password": crate::people::PASSWORD }),
             "/api/v1/account/totp/confirm" => serde_json::json!({ "code": "000000" }),
             "/api/v1/account/recovery-codes" => {

@@ -14,6 +14,7 @@ mod jobs;
 mod keys;
 mod knowledge;
 mod migrations;
+mod owners;
 mod policies;
 mod production;
 mod records;
