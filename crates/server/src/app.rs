@@ -15,6 +15,7 @@ use crate::ops::budgets::{Budgets, Caps};
 use crate::ops::data_keys::DataKeys;
 use crate::ops::indexes::Indexes;
 use crate::ops::issuers::Issuers;
+use crate::ops::key_lookup::IssuedKeys;
 use crate::ops::opaque::AccountKeys;
 use crate::ops::origins::Origins;
 use crate::ops::passwords::Passwords;
@@ -92,6 +93,8 @@ pub struct Parts {
     pub issuers: Issuers,
     /// The pool that hashes passwords.
     pub passwords: Passwords,
+    /// Issued keys in use.
+    pub issued: IssuedKeys,
     /// Network addresses that failed to log in.
     pub backoff: AddressBackoff,
     /// The file of security events.
@@ -254,6 +257,7 @@ impl App {
             account_keys,
             issuers: Issuers::new(&config.issuers),
             passwords: Passwords::new(config.accounts.password_workers),
+            issued: IssuedKeys::default(),
             backoff: AddressBackoff::default(),
             data_keys: DataKeys::default(),
             sites: Sites::default(),
@@ -338,6 +342,9 @@ impl App {
         }
         if let Err(error) = crate::ops::refusals::flush(self).await {
             tracing::warn!(source = error.source_line(), "the last refused origins are not in the owners' lists");
+        }
+        if let Err(error) = crate::ops::key_lookup::flush_uses(self).await {
+            tracing::warn!(source = error.source_line(), "the last uses of issued keys are not noted");
         }
         if let Err(error) = crate::ops::trail::flush_reserve(self).await {
             let lost = self.trail.waiting();

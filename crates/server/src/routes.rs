@@ -222,6 +222,14 @@ pub fn table() -> Vec<Route> {
     t.row(PUT, "/api/v1/lockdown", ADMIN, Limit::Api, Class::Api, api::lockdown::begin_lockdown);
     t.row(DELETE, "/api/v1/lockdown", ADMIN, Limit::Api, Class::Api, api::lockdown::end_lockdown);
 
+    // Users only: a key makes no keys.
+    t.row(GET, "/api/v1/keys", ADMIN, Limit::Api, Class::Api, api::keys::list_keys);
+    t.row(POST, "/api/v1/keys", ADMIN, Limit::Api, Class::Api, api::keys::create_key);
+    t.row(GET, "/api/v1/keys/{key}", ADMIN, Limit::Api, Class::Api, api::keys::get_key);
+    t.row(PATCH, "/api/v1/keys/{key}", ADMIN, Limit::Api, Class::Api, api::keys::update_key);
+    t.row(DELETE, "/api/v1/keys/{key}", ADMIN, Limit::Api, Class::Api, api::keys::delete_key);
+    t.row(POST, "/api/v1/keys/{key}/rotate", ADMIN, Limit::Api, Class::Api, api::keys::rotate_key);
+
     t.row(POST, "/api/v1/auth/setup", SignIn, Limit::SignIn, Class::Api, api::auth_setup::create_first_user);
     t.row(POST, "/api/v1/auth/accept", SignIn, Limit::SignIn, Class::Api, api::invitations::accept_invitation);
     t.row(POST, "/api/v1/auth/recover", SignIn, Limit::SignIn, Class::Api, api::auth_recover::recover_account);

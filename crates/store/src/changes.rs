@@ -26,6 +26,10 @@ pub mod change {
     pub const INDEX_SWAPPED: &str = "index_swapped";
     /// A session was erased with its conversation; the subject is its id.
     pub const SESSION_ERASED: &str = "session_erased";
+    /// A secret key was changed, rotated or revoked; the subject is its public id.
+    pub const ISSUED_KEY_CHANGED: &str = "issued_key_changed";
+    /// The files with the providers' keys are to be read again; the subject is empty.
+    pub const PROVIDER_KEYS_CHANGED: &str = "provider_keys_changed";
     /// A block was made, changed or lifted; the subject is its network.
     pub const BLOCKS_CHANGED: &str = "blocks_changed";
     /// A ring of signing keys was rotated; the subject is its purpose.

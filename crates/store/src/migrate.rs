@@ -88,6 +88,14 @@ const MIGRATIONS: &[Migration] = &[
         ),
     },
     Migration {
+        version: 8,
+        name: "0008_keys",
+        text: Statement::pair(
+            include_str!("../migrations/sqlite/0008_keys.sql"),
+            include_str!("../migrations/postgres/0008_keys.sql"),
+        ),
+    },
+    Migration {
         version: 9,
         name: "0009_owners",
         text: Statement::pair(

@@ -17,6 +17,7 @@ const ADVANCE_SETTING: Statement = Statement::both(
     "INSERT INTO settings (name, value) VALUES ($1, $2)
      ON CONFLICT (name) DO UPDATE SET value = $2 WHERE settings.value <> $2",
 );
+const SWAP_SETTING: Statement = Statement::both("UPDATE settings SET value = $3 WHERE name = $1 AND value = $2");
 const CLAIM_SETTING: Statement = Statement::both("DELETE FROM settings WHERE name = $1 AND value = $2");
 
 /// Sets a setting in the transaction of what it belongs to; others who set it wait until that has ended.
@@ -50,6 +51,17 @@ impl Store {
         let advanced = execute!(tx, ADVANCE_SETTING, name, value)?;
         tx.commit().await?;
         Ok(advanced == 1)
+    }
+
+    /// Sets a setting that has this value to another. `false` when it has not: somebody was faster.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn swap_setting(&self, name: &str, from: &str, to: &str) -> Result<bool> {
+        let mut tx = self.write_global().await?;
+        let swapped = execute!(tx, SWAP_SETTING, name, from, to)? == 1;
+        tx.commit().await?;
+        Ok(swapped)
     }
 
     /// A setting's value.

@@ -30,8 +30,10 @@ pub enum EventName {
     SessionExported,
     /// A secret key came from a browser, where it must never be.
     SecretKeyExposed,
-    /// An issued key was made or revoked.
+    /// An issued key was made, changed, rotated or revoked.
     IssuedKeyChanged,
+    /// A key is older than the rotation period.
+    KeyRotationDue,
     /// A user, their role, state or password was changed, or somebody was invited.
     UserChanged,
     /// Somebody logged in.
@@ -123,6 +125,7 @@ impl EventName {
             Self::SessionExported => "SESSION_EXPORTED",
             Self::SecretKeyExposed => "SECRET_KEY_EXPOSED",
             Self::IssuedKeyChanged => "ISSUED_KEY_CHANGED",
+            Self::KeyRotationDue => "KEY_ROTATION_DUE",
             Self::UserChanged => "USER_CHANGED",
             Self::LoginSucceeded => "LOGIN_SUCCEEDED",
             Self::LoginContinued => "LOGIN_CONTINUED",

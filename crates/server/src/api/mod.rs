@@ -20,6 +20,7 @@ pub mod events;
 pub mod health;
 pub mod invitations;
 pub mod jwks;
+pub mod keys;
 pub mod lockdown;
 pub mod site_origins;
 pub mod site_sources;

@@ -7,7 +7,7 @@ use crate::app::App;
 use crate::client::Client;
 use crate::error::ApiResult;
 use crate::json::Json;
-use crate::ops::acting::Acting;
+use crate::ops::acting::{self, Acting};
 use crate::ops::site_changes::{self, SiteChange};
 use crate::ops::site_settings::{Settings, SettingsChange};
 use crate::ops::sites::{self, Addition};
@@ -110,7 +110,7 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<V
     Option::deserialize(deserializer).map(Some)
 }
 
-/// Lists the owner's sites.
+/// Lists the owner's sites; a key that is for some sites only sees those.
 #[utoipa::path(get, path = "/api/v1/sites", tag = "sites", security(("key" = []), ("user" = [])),
     params(
         ("cursor" = Option<String>, Query, description = "The `next_cursor` of the page before."),
@@ -129,7 +129,7 @@ pub async fn list_sites(
 ) -> ApiResult<axum::Json<SiteList>> {
     let limit = paging::size(page.limit)?;
     let after = paging::place::<SiteId>(page.cursor.as_deref())?;
-    let mut rows = app.store.list_sites_after(&Scope::of(acting.owner), after, limit + 1).await?;
+    let mut rows = acting::sites_after(&app, &acting, after, limit + 1).await?;
     let next_cursor = paging::next(&mut rows, limit, |row| row.id)?;
     Ok(axum::Json(SiteList { sites: rows.into_iter().map(view).collect(), next_cursor }))
 }

@@ -11,6 +11,7 @@ mod demo;
 mod device;
 mod events;
 mod key;
+mod key_ends;
 mod login_session;
 mod print;
 mod receipt;
@@ -70,7 +71,7 @@ enum Command {
     /// Add, change, crawl, embed, check, list and remove sites
     #[command(subcommand)]
     Site(site::SiteCommand),
-    /// Make, list and revoke secret keys for programs
+    /// Make, list, rotate and revoke keys, and see how old they are
     #[command(subcommand)]
     Key(key::KeyCommand),
     /// Add, list, disable and change users

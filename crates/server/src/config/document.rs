@@ -9,8 +9,8 @@ use super::section::{Section, Setting};
 use super::shape::Secrecy;
 use super::{
     Accounts, Admin, Audit, Blocks, Budgets, Config, Cors, Crawl, Database, Feeds, Front, Headers, Installation,
-    IssuerConfig, Limits, Logging, Messages, Origin, ProviderConfig, Server, Sessions, Sockets, Tokens, Vault, is_list,
-    sections,
+    IssuerConfig, Keys, Limits, Logging, Messages, Origin, ProviderConfig, Server, Sessions, Sockets, Tokens, Vault,
+    is_list, sections,
 };
 use std::fmt::Write as _;
 
@@ -162,6 +162,7 @@ pub(super) fn redacted(config: &Config) -> String {
     print("[admin]", Admin::TABLE, config.admin.show());
     print("[database]", Database::TABLE, config.database.show());
     print("[vault]", Vault::TABLE, config.vault.show());
+    print("[keys]", Keys::TABLE, config.keys.show());
     print("[cors]", Cors::TABLE, config.cors.show());
     print("[limits]", Limits::TABLE, config.limits.show());
     print("[sessions]", Sessions::TABLE, config.sessions.show());

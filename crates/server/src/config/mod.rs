@@ -16,6 +16,7 @@ mod providers;
 mod rules;
 mod rules_issuers;
 mod rules_secrets;
+mod secret_files;
 mod section;
 mod sections;
 mod sections_answers;
@@ -31,13 +32,14 @@ pub use error::ConfigError;
 pub use layers::Origin;
 pub use sections::{
     Accounts, AddressChange, Admin, Audit, Blocks, ClientAddressHeader, Cors, Database, Feeds, Front, Headers,
-    Installation, Limits, LogFormat, LogLevel, Logging, Registration, SecondFactorDemand, Server, Sessions, Vault,
+    Installation, Keys, Limits, LogFormat, LogLevel, Logging, Registration, SecondFactorDemand, Server, Sessions,
+    Vault,
 };
 pub use sections_answers::{Budgets, Crawl, Messages, ProviderConfig, ProviderKind};
 pub use sections_sockets::Sockets;
 pub use sections_tokens::{IssuerAlgorithm, IssuerConfig, IssuerKind, NewUsers, TokenAlgorithm, Tokens};
 
-use chatward_types::Environment;
+use chatward_types::{Environment, Secret};
 use layers::Layers;
 use shape::Raw;
 use std::collections::BTreeMap;
@@ -62,6 +64,8 @@ pub struct Config {
     pub database: Database,
     /// The master key.
     pub vault: Vault,
+    /// The age of keys.
+    pub keys: Keys,
     /// Who may call from a browser.
     pub cors: Cors,
     /// Requests an address may make.
@@ -96,6 +100,8 @@ pub struct Config {
     pub feeds: Feeds,
     origins: BTreeMap<String, Origin>,
     warnings: Vec<String>,
+    /// The files that secrets were read from, by the setting that they hold.
+    secret_files: BTreeMap<String, PathBuf>,
 }
 
 /// What the command line sets; it wins over everything else.
@@ -155,6 +161,19 @@ impl Config {
         &self.warnings
     }
 
+    /// Reads the file of a secret anew, by the setting's full name such as `providers[0].api_key`; nothing where it was not
+    /// read from a file. What was loaded stays as it is: whoever asks puts the new one to use.
+    ///
+    /// # Errors
+    /// The setting, when its file cannot be read or holds no secret.
+    pub fn reread_secret(&self, setting: &str) -> Option<Result<Secret<String>, ConfigError>> {
+        let path = self.secret_files.get(setting)?;
+        let wrong = |wrong: secret_files::Wrong| {
+            ConfigError::new(format!("{setting}_file"), self.origin(setting).clone(), wrong.problem, wrong.fix)
+        };
+        Some(secret_files::read(path).map_err(wrong))
+    }
+
     /// The hosts of the databases that only a look-up can place, each with its setting.
     pub fn database_names(&self) -> Vec<(&'static str, String)> {
         rules_secrets::database_names(self)
@@ -206,6 +225,7 @@ impl Config {
             admin: Admin::read(&mut layers, Admin::TABLE)?,
             database: Database::read(&mut layers, Database::TABLE)?,
             vault: Vault::read(&mut layers, Vault::TABLE)?,
+            keys: Keys::read(&mut layers, Keys::TABLE)?,
             cors: Cors::read(&mut layers, Cors::TABLE)?,
             limits: Limits::read(&mut layers, Limits::TABLE)?,
             sessions: Sessions::read(&mut layers, Sessions::TABLE)?,
@@ -224,8 +244,9 @@ impl Config {
             feeds: Feeds::read(&mut layers, Feeds::TABLE)?,
             origins: BTreeMap::new(),
             warnings: Vec::new(),
+            secret_files: BTreeMap::new(),
         };
-        (config.origins, config.warnings) = layers.finish();
+        (config.origins, config.warnings, config.secret_files) = layers.finish();
         Ok(config)
     }
 }
@@ -269,6 +290,7 @@ fn sections() -> Vec<section::Section> {
         Admin::section(),
         Database::section(),
         Vault::section(),
+        Keys::section(),
         Cors::section(),
         Limits::section(),
         Sessions::section(),

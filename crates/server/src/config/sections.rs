@@ -143,6 +143,14 @@ section! {
 }
 
 section! {
+    /// Keys that are issued or configured: the providers', the programs', the sites' and those that sign.
+    Keys "keys" {
+        /// Days after which a key should be rotated. An older one raises a warning and an event a day, and goes on working.
+        rotation_days: u32 = Text("30"), whole(1, 3650), [];
+    }
+}
+
+section! {
     /// Who may call from a browser.
     Cors "cors" {
         /// Origins accepted besides the public address and each site's own. In the environment JSON or comma-separated.

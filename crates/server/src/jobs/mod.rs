@@ -7,7 +7,10 @@
 pub mod crawls;
 
 use crate::app::App;
-use crate::ops::{backoff, blocks, changes, refusals, rotation, sessions, tickets, trail, trail_heads, trail_webhook};
+use crate::ops::{
+    backoff, blocks, changes, key_ages, key_lookup, refusals, rotation, sessions, tickets, trail, trail_heads,
+    trail_webhook,
+};
 use chatward_types::{DAY, EventName, MINUTE, Outcome, Result, Severity};
 use std::time::Duration;
 
@@ -32,6 +35,9 @@ const BUDGET_DAYS_KEPT: i64 = 90;
 pub async fn run(app: App) {
     if let Err(error) = app.store.register_node(app.node, app.clock.now()).await {
         tracing::error!(source = error.source_line(), "this node could not register; the command line will not see it");
+    }
+    if let Err(error) = key_ages::sight(&app).await {
+        report("first sight of keys", &error);
     }
     tokio::join!(
         follow_changes(&app),
@@ -69,6 +75,7 @@ async fn follow_changes(app: &App) {
             Ok(next) => seq = next,
             Err(error) => report("changes", &error),
         }
+        app.issued.end_due(app.clock.now());
         if let Err(error) = blocks::impose(app).await {
             report("blocks", &error);
         }
@@ -93,6 +100,9 @@ async fn beat(app: &App) {
         }
         if let Err(error) = trail::flush_reserve(app).await {
             report("audit reserve", &error);
+        }
+        if let Err(error) = key_lookup::flush_uses(app).await {
+            report("uses of keys", &error);
         }
     }
 }
@@ -154,6 +164,7 @@ pub async fn run_housekeeping(app: &App) -> Result<()> {
     let now = app.clock.now();
     app.limiter.sweep(now);
     app.abuse.sweep(now);
+    app.issued.sweep(now);
     app.store.prune_blocks(now - blocks::REMEMBERED).await?;
     app.budgets.give_back(now.div_euclid(DAY)).await?;
     app.store.prune_changes(now - CHANGES_KEPT).await?;
@@ -165,6 +176,7 @@ pub async fn run_housekeeping(app: &App) -> Result<()> {
     app.store.prune_jobs(now - JOBS_KEPT).await?;
     app.store.prune_budgets(now.div_euclid(DAY) - BUDGET_DAYS_KEPT).await?;
     tell_administrative_reads(app);
+    key_ages::tell_due(app).await?;
     Ok(())
 }
 

@@ -5,11 +5,12 @@
 
 use super::cors::{self, Origin};
 use super::signed::{self, Held};
-use super::{Answered, Client, cookies, devices, headers, keys, people, sockets};
+use super::{Answered, Client, cookies, devices, headers, key_sites, keys, people, sockets};
 use crate::app::App;
 use crate::error::{ApiError, Carried};
 use crate::limits::{Decision, Rule};
 use crate::ops::acting::Acting;
+use crate::ops::key_lookup::Entered;
 use crate::ops::logins::Person;
 use crate::ops::origins;
 use crate::ops::tokens::Visitor;
@@ -39,10 +40,11 @@ pub async fn run(State((app, row)): State<(App, Row)>, mut request: Request, nex
         Ok(counted) => {
             let mut response = match admit(&app, row, &client, &origin, &mut request).await {
                 Ok(None) => next.run(request).await,
-                Ok(Some(mut held)) => {
+                Ok(Some(Standing::Token(mut held))) => {
                     let response = signed::while_signed(&app, &client, &mut held, next.run(request)).await;
                     signed::watch_stream(&app, &client, held, response)
                 }
+                Ok(Some(Standing::Key(entered))) => keys::while_held(entered, &client, next.run(request)).await,
                 Err(refusal) => refusal.into_response(),
             };
             if let Some(decision) = counted {
@@ -82,14 +84,20 @@ fn may_read(app: &App, row: Row, origin: &str, response: &Response) -> bool {
     }
 }
 
-/// Lets a request in, or says why not; of a visitor's comes back the token that must go on holding.
+/// What a request stands on, and ends with: a visitor's token, or an issued key.
+enum Standing {
+    Token(Held),
+    Key(Arc<Entered>),
+}
+
+/// Lets a request in, or says why not; with what must go on holding.
 async fn admit(
     app: &App,
     row: Row,
     client: &Client,
     origin: &Origin,
     request: &mut Request,
-) -> Result<Option<Held>, ApiError> {
+) -> Result<Option<Standing>, ApiError> {
     let mut held = None;
     if row.policy != Policy::Public {
         keys::refuse_in_browser(app, client, request.headers()).await?;
@@ -105,15 +113,20 @@ async fn admit(
             request.extensions_mut().insert(FromOrigin(origin.clone()));
         }
         Policy::Manage(scope, least) => {
-            let acting = if people::is_access_token(request.headers()) {
+            if people::is_access_token(request.headers()) {
                 let person = admit_person(app, client, origin, row.method, request.headers(), least).await?;
                 people::refuse_without_factor(&person)?;
-                Acting::by_user(person.owner, person.user)
-            } else {
-                let holder = keys::authenticate(app, client, request.headers(), scope).await?;
-                Acting::with_key(holder.owner, &holder.id)
-            };
+                request.extensions_mut().insert(Acting::by_user(person.owner, person.user));
+                return Ok(None);
+            }
+            let entered = Arc::new(keys::authenticate(app, client, request.headers(), scope).await?);
+            let holder = &entered.holder;
+            let acting = Acting::with_key(holder.owner, &holder.id, Arc::clone(&holder.sites));
+            key_sites::check(app, row, &acting, request).await?;
             request.extensions_mut().insert(acting);
+            // For what outlives its request, such as a socket.
+            request.extensions_mut().insert(Arc::clone(&entered));
+            return Ok(Some(Standing::Key(entered)));
         }
         Policy::User(least) => {
             let person = admit_person(app, client, origin, row.method, request.headers(), least).await?;
@@ -154,7 +167,7 @@ async fn admit(
             request.extensions_mut().insert(visitor);
         }
     }
-    Ok(held)
+    Ok(held.map(Standing::Token))
 }
 
 /// The user of a token or a cookie, from a page of ours or a program.

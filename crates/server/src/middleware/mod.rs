@@ -12,6 +12,7 @@ pub mod gate;
 pub mod guard;
 pub mod headers;
 pub mod host;
+mod key_sites;
 mod keys;
 mod people;
 mod signed;

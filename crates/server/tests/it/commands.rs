@@ -149,7 +149,7 @@ async fn keys_origins_identities_and_receipts_work_beside_a_running_server() {
     good(folder, &["key", "revoke", &id]);
     assert_eq!(list_sites().await.status, StatusCode::UNAUTHORIZED);
     refused(&run(folder, &["key", "revoke", &id]), 1, "no such key");
-    refused(&run(folder, &["key", "create", "--scope", "everything"]), 2, "expected manage");
+    refused(&run(folder, &["key", "create", "--scope", "everything"]), 2, "expected chat, gateway");
 
     let asked =
         request(server.address, Method::POST, "/api/v1/widget/tickets").header("origin", "https://other.example");

@@ -23,6 +23,8 @@ mod frames;
 mod headers;
 mod hosts;
 mod issuers;
+mod key_rotation;
+mod keys;
 mod limits;
 mod listen;
 mod lockdown_api;

@@ -262,10 +262,10 @@ impl People {
     }
 }
 
-/// Whether whoever may call the row was let in: the id of a login, a user, a device or an invitation in the address is nobody's here,
-/// and nobody has a second factor.
+/// Whether whoever may call the row was let in: the id of a login, a user, a device, an invitation or a key in the address
+/// is nobody's here, and nobody has a second factor.
 fn passes(row: &Row, reply: &Reply) -> bool {
-    let nobodys = ["{login}", "{user}", "{device}", "{invitation}"].iter().any(|name| row.path.contains(name));
+    let nobodys = ["{login}", "{user}", "{device}", "{invitation}", "{key}"].iter().any(|name| row.path.contains(name));
     reply.status.is_success()
         || (nobodys && reply.status == StatusCode::NOT_FOUND)
         || (row.policy == Policy::Enrolment && reply.code() == "no_second_factor")

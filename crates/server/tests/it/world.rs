@@ -236,6 +236,7 @@ impl World {
             .replace("{folder}/{file}", "embed/app.js")
             .replace("{digest}", &chatward::ui::loader_pin().0)
             .replace("{id}", &self.site.id.to_string())
+            .replace("{key}", &"0".repeat(22))
             .replace("{login}", &format!("lgn_{}", "0".repeat(32)))
             .replace("{user}", &format!("usr_{}", "0".repeat(32)))
             .replace("{invitation}", &format!("inv_{}", "0".repeat(32)))
@@ -258,6 +259,7 @@ impl World {
                 serde_json::json!({ "token": "x", "email": "a@example.test", "password": "x", "full_name": "x" })
             }
             "/api/v1/auth/accept" => serde_json::json!({ "token": "x", "password": "x", "full_name": "x" }),
+            "/api/v1/keys" => serde_json::json!({ "scopes": ["chat"] }),
             "/api/v1/auth/recover" => serde_json::json!({ "token": "x", "password": "x" }),
             "/api/v1/auth/register" => {
                 serde_json::json!({ "email": "a@example.test", "password": PASSWORD, "full_name": "x" })

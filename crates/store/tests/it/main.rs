@@ -12,6 +12,7 @@ mod erasure;
 mod fence;
 mod installation;
 mod jobs;
+mod keys;
 mod knowledge;
 mod migrations;
 mod owners;

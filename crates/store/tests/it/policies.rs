@@ -19,6 +19,7 @@ const GLOBAL: &[(&str, &str)] = &[
     ("jobs", "any node works for any owner: ids and numbers"),
     ("spent_tickets", "asked whoever's ticket it is: random ids and ends, no owner and no content"),
     ("issued_key_directory", "asked before an owner is known: public id to owner, no hash and no content"),
+    ("key_sightings", "keys that the configuration brings: keyed hashes and times, no owner"),
     ("login_attempts", "counted before an owner is known: keyed hashes of addresses, numbers and times"),
     ("user_directory", "asked before an owner is known: keyed hash of an address to owner and user, no address"),
     ("registrations", "counted before an owner is there: numbers of days"),

@@ -6,8 +6,8 @@ use chatward_store::{
 };
 use chatward_testkit::{FakeClock, FakeEntropy, TestDb};
 use chatward_types::{
-    Clock, ConversationId, Entropy, KeyScope, LoginId, MessageId, OwnerId, PageId, Result, Scope, SessionId, SiteId,
-    Timestamp, UsageId, UserId,
+    Clock, ConversationId, Entropy, Environment, KeyScope, LoginId, MessageId, OwnerId, PageId, Result, Scope,
+    SessionId, SiteId, Timestamp, UsageId, UserId,
 };
 
 pub(crate) struct World {
@@ -122,11 +122,22 @@ impl World {
         IssuedKeyRow {
             id: id.to_owned(),
             name: "deployment".to_owned(),
-            scope: KeyScope::Manage,
+            scopes: [KeyScope::Chat, KeyScope::Manage].into_iter().collect(),
+            models: vec!["small".to_owned()],
+            sites: vec![self.alice.site],
+            per_minute: Some(60),
+            per_hour: None,
+            daily_micro_usd: Some(5_000_000),
+            total_micro_usd: None,
+            environment: Some(Environment::Development),
             hash: vec![7; 32],
             created_at: self.now(),
             expires_at: Some(self.now() + 1000),
             revoked_at: None,
+            last_used_at: None,
+            successor: None,
+            honoured_until: None,
+            lineage: id.to_owned(),
         }
     }
 
