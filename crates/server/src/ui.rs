@@ -53,6 +53,10 @@ struct LoaderFiles;
 #[folder = "../../ui/dist/preview"]
 struct PreviewFiles;
 
+#[derive(Embed)]
+#[folder = "../../ui/dist/notice"]
+struct NoticeFiles;
+
 /// A file in memory with what its response says of it.
 struct File {
     kind: &'static str,
@@ -73,10 +77,12 @@ static FILES: LazyLock<BTreeMap<String, File>> = LazyLock::new(|| {
     let docs = DocsFiles::iter().map(|name| ("docs", DocsFiles::get(&name), name));
     let loader = LoaderFiles::iter().map(|name| ("loader", LoaderFiles::get(&name), name));
     let preview = PreviewFiles::iter().map(|name| ("preview", PreviewFiles::get(&name), name));
+    let notice = NoticeFiles::iter().map(|name| ("notice", NoticeFiles::get(&name), name));
     embed
         .chain(docs)
         .chain(loader)
         .chain(preview)
+        .chain(notice)
         .filter_map(|(folder, file, name)| {
             let bytes = Bytes::from(file?.data.into_owned());
             let gzip = compress(&bytes).map(|bytes| Representation { etag: etag_of(&bytes), bytes });
@@ -185,7 +191,7 @@ pub async fn get_docs(headers: HeaderMap) -> ApiResult<Response> {
 /// A script, style or image of our own pages.
 #[utoipa::path(get, path = "/assets/{folder}/{file}", tag = "pages",
     params(
-        ("folder" = String, Path, description = "`embed`, `docs` or `preview`."),
+        ("folder" = String, Path, description = "`embed`, `docs`, `notice` or `preview`."),
         ("file" = String, Path, description = "The file's name.")),
     responses(
         (status = 200, description = "The file."),

@@ -9,6 +9,7 @@ pub mod auth_setup;
 pub mod documents;
 pub mod health;
 pub mod invitations;
+pub mod privacy_notice;
 pub mod site_origins;
 pub mod sites;
 pub mod widget_export;

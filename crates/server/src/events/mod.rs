@@ -1,20 +1,23 @@
 //! Security events: one JSON line each, in a file that the guides' greps find (`grep RATE_LIMIT_EXCEEDED`).
 //!
-//! Owns: the bounded way from any thread to the file, the gathering of storms, rotation and retention, and a count per
-//! event. Never does: block or fail its caller, or write message content, tokens, keys or whole session ids.
+//! Owns: the bounded way from any thread to the file, the gathering of storms, rotation, retention and the shortening of
+//! old addresses, and a count per event. Never does: block or fail its caller, or write message content, tokens, keys or whole session ids.
 //! A full disk or an unwritable file costs lines (counted, and said in the file once it works again), never an answer.
 
 mod file;
 mod history;
 mod line;
+mod shorten;
 mod storms;
 #[cfg(test)]
 mod tests;
 mod time;
 mod writer;
 
+pub use file::rotate_after;
 pub use history::{Follower, files};
 pub use line::neutral;
+pub use shorten::shorten_old;
 pub use time::{parse as parse_time, rfc3339 as time_text};
 
 use crate::config::Logging;

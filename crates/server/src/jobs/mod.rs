@@ -7,8 +7,9 @@
 pub mod crawls;
 
 use crate::app::App;
+use crate::events;
 use crate::ops::{backoff, blocks, changes, refusals, sessions, tickets, trail, trail_heads};
-use chatward_types::{DAY, MINUTE, Result};
+use chatward_types::{DAY, Error, MINUTE, Result, Timestamp};
 use std::time::Duration;
 
 /// How often other nodes' and the command line's changes are read.
@@ -17,6 +18,8 @@ const CHANGES_EVERY: Duration = Duration::from_millis(250);
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(5);
 /// How often small things are put in order.
 const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(60);
+/// How often the database's log is emptied of what was erased.
+const EMPTY_LOG_EVERY: Duration = Duration::from_secs(3600);
 /// How long a change is kept for nodes that were away.
 const CHANGES_KEPT: i64 = DAY;
 /// How long an ended job's report is kept.
@@ -29,7 +32,15 @@ pub async fn run(app: App) {
     if let Err(error) = app.store.register_node(app.node, app.clock.now()).await {
         tracing::error!(source = error.source_line(), "this node could not register; the command line will not see it");
     }
-    tokio::join!(follow_changes(&app), beat(&app), sweep(&app), keep_house(&app), sign(&app), crawls::run(&app),);
+    tokio::join!(
+        follow_changes(&app),
+        beat(&app),
+        sweep(&app),
+        keep_house(&app),
+        empty_logs(&app),
+        sign(&app),
+        crawls::run(&app),
+    );
 }
 
 async fn follow_changes(app: &App) {
@@ -110,6 +121,18 @@ async fn keep_house(app: &App) {
         if let Err(error) = run_housekeeping(app).await {
             report("housekeeping", &error);
         }
+        if let Err(error) = shorten_addresses(app, app.clock.now()).await {
+            report("shortening of old addresses", &error);
+        }
+    }
+}
+
+/// What was erased is gone from the database's log within the hour.
+async fn empty_logs(app: &App) {
+    while pause(app, EMPTY_LOG_EVERY).await {
+        if let Err(error) = app.store.empty_log().await {
+            report("the database's log", &error);
+        }
     }
 }
 
@@ -121,7 +144,7 @@ pub async fn run_housekeeping(app: &App) -> Result<()> {
     let now = app.clock.now();
     app.limiter.sweep(now);
     app.abuse.sweep(now);
-    app.store.prune_blocks(now - blocks::REMEMBERED).await?;
+    app.store.prune_blocks(now - blocks::remembered(&app.config.logging)).await?;
     app.budgets.give_back(now.div_euclid(DAY)).await?;
     app.store.prune_changes(now - CHANGES_KEPT).await?;
     tickets::sweep(app, now).await?;
@@ -130,6 +153,17 @@ pub async fn run_housekeeping(app: &App) -> Result<()> {
     app.store.prune_jobs(now - JOBS_KEPT).await?;
     app.store.prune_budgets(now.div_euclid(DAY) - BUDGET_DAYS_KEPT).await?;
     Ok(())
+}
+
+/// One turn of the shortening of old addresses in the security log; returns how many files were replaced.
+///
+/// # Errors
+/// When a file cannot be read or written; the next turn does it.
+pub async fn shorten_addresses(app: &App, now: Timestamp) -> Result<usize> {
+    let Some(path) = app.config.logging.security_file.clone() else { return Ok(0) };
+    let (settings, stopping) = (app.config.logging.clone(), app.stopping.clone());
+    let work = move || events::shorten_old(&path, &settings, now, || stopping.is_cancelled());
+    tokio::task::spawn_blocking(work).await.map_err(Error::internal)?.map_err(Error::internal)
 }
 
 /// Waits; false when the server stops.

@@ -24,6 +24,7 @@ pub mod lockdown;
 pub mod logins;
 pub mod look;
 pub mod lookup;
+pub mod notice;
 pub mod opaque;
 pub mod origins;
 pub mod page_check;
