@@ -169,6 +169,11 @@ pub async fn get_loader(headers: HeaderMap) -> ApiResult<Response> {
 }
 
 /// The loader at an address that never changes its contents, for `integrity`.
+///
+/// There is one such address at a time, that of this server's own loader. An update of the server that brings another
+/// loader ends it, so a page that pins the loader is changed with each update (`chatward site embed --pinned`). Earlier
+/// loaders are not served beside a newer chat: the two speak to one another, nobody has tested that pair, and whatever was
+/// mended in the loader would never reach the page.
 #[utoipa::path(get, path = "/widget/{digest}/widget.js", tag = "pages",
     params(("digest" = String, Path, description = "The first 16 hexadecimal digits of the file's SHA-256.")),
     responses(
