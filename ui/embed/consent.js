@@ -30,7 +30,9 @@ export function askConsent({ name, privacyAddress, keptHours, recipients }) {
     resolve();
   });
   accept.id = "consent-accept";
-  if (privacyAddress !== "") acts.append(kit.label(kit.outLink("link", privacyAddress), "privacyPolicy"));
+  const links = kit.create("p", "links");
+  links.append(kit.label(kit.outLink("link", kit.noticeAddress()), "privacyNotice"));
+  if (privacyAddress !== "") links.append(kit.label(kit.outLink("link", privacyAddress), "privacyPolicy"));
   acts.append(accept);
   const title = said("h2", "", "consentTitle");
   title.id = "consent-title";
@@ -39,7 +41,7 @@ export function askConsent({ name, privacyAddress, keptHours, recipients }) {
   panel.replaceChildren(title, text);
   if (keptHours > 0) panel.append(said("p", "", "keptHours", { n: keptHours }));
   if (recipients.length > 0) panel.append(said("p", "", "passedTo", { recipient: recipients }));
-  panel.append(acts);
+  panel.append(links, acts);
   show(panel, true);
   asking ??= new Promise((done) => {
     resolve = done;

@@ -11,7 +11,10 @@ import { addEnglish, inEnglish, label, say, sayTime } from "./language.js";
 import { webAddress } from "./links.js";
 import { clean } from "./text.js";
 
-const kit = { announce, button, byId, clean, copyFrom, create, inEnglish, label, outLink, said, say, sayTime, webAddress };
+// Our own page about what is kept here, in the language that is spoken.
+const noticeAddress = () => `${window.location.pathname.replace("embed", "privacy")}?language=${document.documentElement.lang}`;
+
+const kit = { announce, button, byId, clean, copyFrom, create, inEnglish, label, noticeAddress, outLink, said, say, sayTime, webAddress };
 
 /** @param {"consent" | "contact" | "privacy" | "reasons"} name @returns {Promise<object>} what the part exports */
 export async function load(name) {

@@ -49,7 +49,10 @@ export class Privacy {
     const content = [said("p", "", isEmpty ? "privacyNothing" : "privacyKept", { name })];
     if (!isEmpty && keptHours > 0) content.push(said("p", "", "keptHours", { n: keptHours }));
     if (!isEmpty && recipients.length > 0) content.push(said("p", "", "passedTo", { recipient: recipients }));
-    if (privacyAddress !== "") content.push(kit.label(kit.outLink("link", privacyAddress), "privacyPolicy"));
+    const links = kit.create("p", "links");
+    links.append(kit.label(kit.outLink("link", kit.noticeAddress()), "privacyNotice"));
+    if (privacyAddress !== "") links.append(kit.label(kit.outLink("link", privacyAddress), "privacyPolicy"));
+    content.push(links);
     const acts = [button("button", "done", () => this.#dialog.close())];
     if (!isEmpty) {
       acts.unshift(

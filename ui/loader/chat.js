@@ -40,6 +40,10 @@ export function createChat(settings, onDestroy) {
 
   window.addEventListener("message", hear, stop);
   window.addEventListener("online", () => isLoaded && !isHere && retry(), stop);
+  // A policy of the page that stops us says so to nobody but its console, in words that are not about us.
+  document.addEventListener("securitypolicyviolation", ({ blockedURI, effectiveDirective }) => {
+    if (blockedURI.startsWith(origin)) complain({ code: "blocked", message: `its CSP lacks ${effectiveDirective} ${origin}` });
+  }, stop);
 
   const api = {
     open: () => open(true),
@@ -56,13 +60,15 @@ export function createChat(settings, onDestroy) {
       open(true);
       tell("ask", { text: String(text) }, true);
     },
-    setLocale(locale) {
-      stage.speak((presentation.locale = String(locale)));
-      tell("locale", { locale: presentation.locale });
+    setLocale(wanted) {
+      const locale = (presentation.locale = String(wanted));
+      stage.speak(locale);
+      tell("locale", { locale });
     },
-    setTheme(theme) {
-      stage.dress({ theme: (presentation.theme = String(theme)) });
-      tell("theme", { theme: presentation.theme });
+    setTheme(wanted) {
+      const theme = (presentation.theme = String(wanted));
+      stage.dress({ theme });
+      tell("theme", { theme });
     },
     identify(claim) {
       const token = claim && claim.token;
@@ -183,7 +189,7 @@ export function createChat(settings, onDestroy) {
       isGreeted = true;
     } else if (chatward === "close") close();
     else if (chatward === "look") stage.dress(data);
-    else if (chatward === "unread") stage.count(stage.isOpen() ? 0 : data.count);
+    else if (chatward === "unread") stage.count(data.count, data.words);
     else if (chatward === "resume") keep(data.resume);
     else if (chatward === "event") emit(name, detail);
   }
@@ -227,10 +233,9 @@ export function createChat(settings, onDestroy) {
 
   function complain({ code, message }) {
     emit("error", { code });
-    if (complained === code) return;
-    complained = code;
+    if (complained === (complained = code + message)) return;
     const here = location.origin;
-    const allow = `may not show this chat. Its owner can allow it: chatward site set ${site} --add-origin ${here}`;
+    const allow = `may not show this chat. To allow it: chatward site set ${site} --add-origin ${here}`;
     console.error(`Chatward: ${here} ${code === "origin_not_allowed" ? allow : `got no chat: ${message ?? code}`}`);
   }
 

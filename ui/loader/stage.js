@@ -22,6 +22,7 @@ export function createStage({ site, origin, nonce, presentation }, stop, onToggl
   const host = element("chatward-widget", { site, position: presentation.position });
   const root = host.attachShadow({ mode: "open" });
   const badge = element("span");
+  const news = element("b", { role: "status" });
   const launcher = element("button", { class: "launcher", part: "launcher", "aria-expanded": "false" }, element("i"), badge);
   const text = element("p", { role: "status" });
   const again = element("button");
@@ -29,6 +30,7 @@ export function createStage({ site, origin, nonce, presentation }, stop, onToggl
   const cover = element("div", {}, text, again, less);
   const panel = element(isInline ? "section" : "dialog", { class: "panel" });
   const seen = window.visualViewport;
+  const small = matchMedia(SMALL);
   let frame;
   let back;
   let called;
@@ -43,9 +45,9 @@ export function createStage({ site, origin, nonce, presentation }, stop, onToggl
     sheet.replaceSync(STYLES);
     root.adoptedStyleSheets = [sheet];
   } catch {
-    root.append(element("style", { nonce: nonce || "" }, STYLES));
+    root.append(element("style", { nonce }, STYLES));
   }
-  root.append(launcher, panel);
+  root.append(launcher, news, panel);
   launcher.onclick = onToggle;
   less.onclick = onClose;
   again.onclick = onRetry;
@@ -57,12 +59,13 @@ export function createStage({ site, origin, nonce, presentation }, stop, onToggl
 
   return {
     launcher,
-    isOpen: () => panel.hasAttribute("open"),
+    isOpen,
     isFocused: () => root.activeElement === frame,
     frame: () => frame,
 
     mount(parent) {
       document.addEventListener("keydown", onKey, stop);
+      small.addEventListener("change", turn, stop);
       for (const moved of ["resize", "scroll"]) seen?.addEventListener(moved, fit, stop);
       parent.append(host);
       dress(presentation);
@@ -104,10 +107,7 @@ export function createStage({ site, origin, nonce, presentation }, stop, onToggl
 
     show(takesFocus) {
       back = launcher.hidden ? document.activeElement : launcher;
-      // On a small screen the panel is modal: the page behind it cannot be reached by Tab or by a
-      // screen reader's cursor, and the back gesture closes it.
-      if (!isInline && matchMedia(SMALL).matches) panel.showModal();
-      else panel.setAttribute("open", "");
+      raise();
       launcher.setAttribute("aria-expanded", "true");
       count(0);
       fit();
@@ -127,6 +127,26 @@ export function createStage({ site, origin, nonce, presentation }, stop, onToggl
     count,
   };
 
+  function isOpen() {
+    return panel.hasAttribute("open");
+  }
+
+  // On a small screen the panel is modal: the page behind it cannot be reached by Tab or by a
+  // screen reader's cursor, and the back gesture closes it.
+  function raise() {
+    if (!isInline && small.matches) panel.showModal();
+    else panel.setAttribute("open", "");
+  }
+
+  // A device that is turned and a window that is resized may make a small screen of a large one.
+  function turn() {
+    if (!isOpen()) return;
+    const focused = root.activeElement;
+    panel.close?.();
+    raise();
+    focused?.focus();
+  }
+
   // Without a word: it is on its way.
   function coverWith(isGone, canRetry) {
     panel.prepend(cover);
@@ -143,9 +163,6 @@ export function createStage({ site, origin, nonce, presentation }, stop, onToggl
     if (isColor(look.color)) launcher.style.setProperty("--owner", look.color);
     const others = document.querySelectorAll(`chatward-widget[position=${host.getAttribute("position")}]`);
     launcher.style.setProperty("--place", [...others].indexOf(host));
-    // The icon has at least 3:1 on any colour, also on one that the page sets by its own style.
-    const [r, g, b] = getComputedStyle(launcher).backgroundColor.match(/[\d.]+/g)?.map((part) => (part / 255) ** 2.2) ?? [];
-    launcher.style.setProperty("--on", 0.21 * r + 0.72 * g + 0.07 * b > 0.3 ? "#111" : "#fff");
   }
 
   function speak(locale) {
@@ -157,8 +174,10 @@ export function createStage({ site, origin, nonce, presentation }, stop, onToggl
     count(unread);
   }
 
-  function count(number) {
+  /** `words` say the number to who cannot see it, once; without them nothing is said. */
+  function count(number, words) {
     unread = number;
+    news.textContent = words;
     badge.hidden = !(number > 0);
     badge.textContent = number > 9 ? "9+" : number;
     launcher.setAttribute("aria-label", badge.hidden ? called : `${called}, ${badge.textContent}`);

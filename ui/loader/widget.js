@@ -48,7 +48,7 @@ function whenParsed(run) {
 
 function start(element) {
   const settings = readSettings(element, origin);
-  if (!settings) return console.error("Chatward: data-site-id is missing or is not a publishable key (cw_pk_…).");
+  if (!settings) return console.error("Chatward: data-site-id is no publishable key (cw_pk_…).");
   if (document.querySelector(`chatward-widget[site=${settings.site}]`)) return console.warn("Chatward: twice on this page.");
   const { parent } = settings;
   if (!parent) return console.error("Chatward: no element matches data-target.");
@@ -66,7 +66,10 @@ function start(element) {
     }
     if (Array.isArray(before)) api.push(...before);
   }
-  // A small screen would be covered whole by what nobody there has asked for.
-  if (settings.opensOnLoad && (parent !== document.documentElement || !matchMedia(SMALL).matches)) open(false);
+  // A small screen would be covered whole by what nobody there has asked for. A page that is still coming is not held up.
+  const openAlone = () => open(false);
+  if (!settings.opensOnLoad || (parent === document.documentElement && matchMedia(SMALL).matches)) return api;
+  if (document.readyState === "complete") openAlone();
+  else window.addEventListener("load", openAlone);
   return api;
 }

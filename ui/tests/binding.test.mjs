@@ -53,7 +53,7 @@ test("a page that is not of the site: named in its console with what to do, and 
   await page.getByText("The chat is not available.").waitFor();
   assert.equal(await page.getByRole("button", { name: "Try again" }).count(), 0, "another try would change nothing");
   const said = opened.seen.errors.filter((text) => text.startsWith("Chatward:"));
-  assert.deepEqual(said, [`Chatward: ${mock.foreign} may not show this chat. Its owner can allow it: chatward site set ${mock.site} --add-origin ${mock.foreign}`]);
+  assert.deepEqual(said, [`Chatward: ${mock.foreign} may not show this chat. To allow it: chatward site set ${mock.site} --add-origin ${mock.foreign}`]);
   assert.equal(posts("/sessions").length, 0);
   await untilRefused((await page.locator("iframe").elementHandle()));
 });

@@ -5,42 +5,13 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
-import { after, afterEach, before, beforeEach, test } from "node:test";
+import { test } from "node:test";
 
-import { askIn, assertAccessible, assertClean, NARROW, openPage, PHONE, startBrowser } from "./browser.mjs";
+import { askIn, assertAccessible, assertClean, NARROW, PHONE } from "./browser.mjs";
 import { frameOf, HOSTILE_CSS, launcherOf, openChat, panelOf, putPage, readyFrame, say, until } from "./host-pages.mjs";
-import { startMock } from "./mock-server.mjs";
+import { chatward, mock, openEmpty, opened, page, visit, visitHost } from "./host-visits.mjs";
 
 const LOADER = new URL("../dist/loader/widget.js", import.meta.url);
-
-let browser;
-let mock;
-let opened;
-let page;
-
-before(async () => {
-  browser = await startBrowser();
-});
-after(() => browser?.close());
-beforeEach(async () => {
-  mock = await startMock();
-});
-afterEach(async () => {
-  await opened?.context.close();
-  opened = undefined;
-  await mock.close();
-});
-
-async function visit(address, options) {
-  opened = await openPage(browser, [mock.chat, mock.host], options);
-  page = opened.page;
-  await page.goto(address);
-}
-
-async function visitHost(host, options) {
-  await visit(host === undefined ? mock.host : putPage(mock, "/host.html", host), options);
-  await launcherOf(page).waitFor();
-}
 
 // ---- policies of the host --------------------------------------------------------------------------
 
@@ -59,6 +30,21 @@ test("a policy with a nonce, strict-dynamic and no styles at all", async () => {
   await openChat(page);
   assertClean(opened.seen);
 });
+
+for (const [missing, rest] of [["frame-src", "connect-src"], ["connect-src", "frame-src"]]) {
+  test(`a policy without its line for ${missing} is named in the console with the line it needs`, async () => {
+    const policy = `default-src 'none'; script-src ${mock.chat}; ${rest} ${mock.chat}; img-src 'self' data:`;
+    await visitHost({ headers: { "content-security-policy": policy } });
+    await page.evaluate(() => window.Chatward.on("error", ({ code }) => (window.heard = code)));
+    await launcherOf(page).click();
+    const hint = `Chatward: ${mock.host} got no chat: its CSP lacks ${missing} ${mock.chat}`;
+    await until(() => opened.seen.errors.includes(hint), hint);
+    assert.ok(await page.evaluate(() => window.heard === "blocked" || window.heard === "offline"));
+    if (missing === "frame-src") await page.getByText("The chat is not available.").waitFor();
+    else await (await frameOf(page)).locator("#notice-text").filter({ hasText: /\w/ }).waitFor();
+    assert.equal(opened.seen.errors.filter((text) => text === hint).length < 3, true, "not with every try");
+  });
+}
 
 test("without constructable style sheets the one style element carries data-nonce", async () => {
   const policy = `script-src 'nonce-abc' ${mock.chat}; style-src 'nonce-styles'; default-src 'none'; img-src data:; connect-src ${mock.chat}; frame-src ${mock.chat}`;
@@ -87,8 +73,7 @@ test("the versioned address with integrity runs as it is, and not with one byte 
   assertClean(opened.seen);
   await opened.context.close();
 
-  opened = await openPage(browser, [mock.chat, mock.host]);
-  page = opened.page;
+  await openEmpty();
   const changed = Buffer.from(file);
   changed[changed.length - 2] ^= 1;
   await page.route("**/widget.js", (route) => route.fulfill({ body: changed, contentType: "text/javascript", headers: { "access-control-allow-origin": "*" } }));

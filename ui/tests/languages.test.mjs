@@ -5,10 +5,11 @@ import { readFileSync } from "node:fs";
 import { after, afterEach, before, beforeEach, describe, test } from "node:test";
 
 import { chooseLocale, LOCALES, say, sayWait, setEnglish, useLocale } from "../embed/language.js";
+import { buildIfOlder, loaderLines } from "../build.mjs";
 import { askIn, assertAccessible, assertClean, NARROW, openPage, startBrowser } from "./browser.mjs";
 import { startMock } from "./mock-server.mjs";
 
-const STRINGS = JSON.parse(readFileSync(new URL("../embed/strings.json", import.meta.url), "utf8"));
+const STRINGS = JSON.parse(readFileSync(new URL("../strings.json", import.meta.url), "utf8"));
 const forms = (words) => (typeof words === "object" ? Object.values(words) : [words]);
 const placeholders = (words) => [...new Set(forms(words).join(" ").match(/\{\w+\}/g) ?? [])].sort();
 
@@ -38,10 +39,40 @@ describe("the table", () => {
     for (const locale of LOCALES.filter((one) => one !== "en")) assert.ok(same(locale).length <= 5, `${locale}: ${same(locale)}`);
   });
 
+  test("the loader's words are those of the table, in every language, and it has none of its own", async () => {
+    await buildIfOlder();
+    const built = readFileSync(new URL("../dist/loader/widget.js", import.meta.url), "utf8");
+    const lines = loaderLines(STRINGS).split("\n");
+    assert.deepEqual(lines.map((line) => line.split("|")[0]), Object.keys(STRINGS));
+    for (const line of lines) {
+      assert.match(line, /^[a-z]{2}(\|[^|]+){4}$/);
+      assert.ok(built.includes(line), line);
+    }
+    assert.ok(lines.every((line) => STRINGS[line.slice(0, 2)].loaderGone === line.split("|").at(-1)));
+    // Each of them stands in the file that ships, and no letter of another script beside them.
+    const rest = lines.reduce((text, line) => text.replace(line, ""), built);
+    assert.doesNotMatch(rest.replace("•", ""), /[^\u0000-\u007f…• ]/);
+    const words = readFileSync(new URL("../loader/words.js", import.meta.url), "utf8");
+    assert.match(words, /from "words:loader"/);
+  });
+
+  test("no language's file for the chat holds the words of the notice or of the loader", () => {
+    for (const locale of LOCALES) {
+      const table = JSON.parse(readFileSync(new URL(`../dist/embed/strings-${locale}.json`, import.meta.url), "utf8"));
+      assert.deepEqual(Object.keys(table), Object.keys(STRINGS[locale]).filter((key) => !/^(notice|loader)/.test(key)));
+      const notice = JSON.parse(readFileSync(new URL("../dist/words/notice.json", import.meta.url), "utf8"))[locale];
+      for (const [key, words] of Object.entries(notice)) assert.deepEqual(words, STRINGS[locale][key], key);
+      assert.ok(Object.keys(STRINGS.en).filter((key) => key.startsWith("notice")).every((key) => key in notice));
+    }
+  });
+
   test("the page and the code use no key that is not there, and none is there for nothing", () => {
     const sources = ["app", "consent", "contact", "copy", "message", "notice", "privacy", "rating", "render", "sources", "welcome", "composer", "language", "agreement", "answers", "later", "owndata", "reasons", "unread"];
     const text = sources.map((name) => readFileSync(new URL(`../embed/${name}.js`, import.meta.url), "utf8")).join("\n").replace(/^\/\/.*$/gm, "") + readFileSync(new URL("../embed/index.html", import.meta.url), "utf8");
-    for (const key of Object.keys(STRINGS.en)) assert.match(text, new RegExp(`["': ]${key}["' ]`), key);
+    const notice = ["mod", "words"].map((name) => readFileSync(new URL(`../../crates/server/src/ops/notice/${name}.rs`, import.meta.url), "utf8")).join("\n");
+    const build = readFileSync(new URL("../build.mjs", import.meta.url), "utf8");
+    const userOf = (key) => (key.startsWith("notice") ? notice : key.startsWith("loader") ? build : text);
+    for (const key of Object.keys(STRINGS.en)) assert.match(userOf(key), new RegExp(`["': ]${key}["' ]`), key);
     for (const [, spec] of text.matchAll(/data-say="([^"]+)"/g)) {
       for (const part of spec.split(" ")) assert.ok(part.split(":").at(-1) in STRINGS.en, spec);
     }

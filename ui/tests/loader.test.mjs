@@ -4,46 +4,14 @@
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
-import { after, afterEach, before, beforeEach, test } from "node:test";
+import { test } from "node:test";
 import { gzipSync } from "node:zlib";
 
-import { askIn, assertClean, NARROW, openPage, PHONE, startBrowser } from "./browser.mjs";
+import { askIn, assertClean, DESKTOP, NARROW, PHONE } from "./browser.mjs";
 import { frameOf, launcherOf, openChat, panelOf, putPage, readyFrame, say, until } from "./host-pages.mjs";
-import { startMock } from "./mock-server.mjs";
+import { calls, chatward, mock, openEmpty, opened, page, visit, visitHost } from "./host-visits.mjs";
 
 const MOST_BYTES = 6144;
-
-let browser;
-let mock;
-let opened;
-let page;
-
-before(async () => {
-  browser = await startBrowser();
-});
-after(() => browser?.close());
-beforeEach(async () => {
-  mock = await startMock();
-});
-afterEach(async () => {
-  await opened?.context.close();
-  opened = undefined;
-  await mock.close();
-});
-
-async function visit(address, options) {
-  opened = await openPage(browser, [mock.chat, mock.host], options);
-  page = opened.page;
-  await page.goto(address);
-}
-
-async function visitHost(host, options) {
-  await visit(host === undefined ? mock.host : putPage(mock, "/host.html", host), options);
-  await launcherOf(page).waitFor();
-}
-
-const calls = (path) => mock.requests.filter((request) => request.method === "POST" && request.path === path).length;
-const chatward = (name, ...rest) => page.evaluate(([method, given]) => window.Chatward[method](...given), [name, rest]);
 
 test("the loader is at most 6 KB", async () => {
   const built = await readFile(new URL("../dist/loader/widget.js", import.meta.url));
@@ -180,12 +148,49 @@ test("unread answers are counted on the launcher until the chat is opened", asyn
   await visitHost();
   const frame = await openChat(page);
   await launcherOf(page).click();
-  await say(frame, { chatward: "unread", count: 2 });
+  await say(frame, { chatward: "unread", count: 2, words: "2 new answers" });
   await page.getByRole("button", { name: "Pellamoor help, 2" }).waitFor();
   await say(frame, { chatward: "unread", count: 12 });
   await page.getByRole("button", { name: "Pellamoor help, 9+" }).click();
   await page.getByRole("button", { name: "Pellamoor help", exact: true }).waitFor();
   assert.equal(await page.locator("chatward-widget span").isVisible(), false);
+});
+
+test("an answer that comes while the chat is closed is said to who cannot see the number, once", async () => {
+  await visitHost();
+  const frame = await openChat(page);
+  await frame.locator("#question").fill("gate");
+  await frame.locator("#question").press("Enter");
+  await frame.locator(".answer").waitFor();
+  await say(frame, { chatward: "close" });
+  await until(async () => (await panelOf(page).isVisible()) === false, "it closes");
+  const news = page.locator("chatward-widget b[role=status]");
+  assert.equal(await news.textContent(), "");
+  for (const gate of ["middle", "end"]) (await until(() => mock.gates.get(gate), gate))();
+  await page.getByRole("button", { name: "Pellamoor help, 1" }).waitFor();
+  assert.equal(await news.textContent(), "1 new answer");
+  await launcherOf(page).click();
+  await page.getByRole("button", { name: "Pellamoor help", exact: true }).waitFor();
+  assert.equal(await news.textContent(), "");
+});
+
+test("a device that is turned, or a window that is resized, while the chat is open: modal where it fills the screen", async () => {
+  await visitHost({}, { viewport: { width: 900, height: 700 } });
+  const frame = await openChat(page);
+  await frame.locator("#question").fill("half a question");
+  const isModal = () => page.evaluate(() => document.querySelector("chatward-widget").shadowRoot.querySelector("dialog").matches(":modal"));
+  assert.equal(await isModal(), false);
+  for (const [size, wanted] of [[PHONE, true], [{ width: 780, height: 390 }, true], [{ width: 900, height: 700 }, false], [NARROW, true]]) {
+    await page.setViewportSize(size);
+    await until(async () => (await isModal()) === wanted, `${JSON.stringify(size)}: ${wanted}`);
+    assert.equal(await panelOf(page).isVisible(), true);
+    await frame.waitForFunction(() => document.hasFocus() && document.activeElement.id === "question");
+  }
+  assert.equal(await frame.locator("#question").inputValue(), "half a question");
+  await say(frame, { chatward: "close" });
+  await launcherOf(page).waitFor();
+  await page.setViewportSize(DESKTOP);
+  assert.equal(await panelOf(page).isVisible(), false, "a closed one stays closed");
 });
 
 // ---- elements, and more than one ---------------------------------------------------------------------
@@ -214,7 +219,7 @@ test("a missing or malformed key is named in the console, and nothing is shown",
   for (const key of ["", "cw_sk_live_abc", "cw_pk_dev_x/../../evil", "javascript:alert(1)", undefined]) {
     await visit(putPage(mock, "/host.html", { attributes: { "data-site-id": key } }));
     await until(() => opened.seen.errors.length, "an error");
-    assert.match(opened.seen.errors.join(), /Chatward: data-site-id is missing or is not a publishable key/);
+    assert.match(opened.seen.errors.join(), /Chatward: data-site-id is no publishable key/);
     assert.equal(await page.locator("chatward-widget").count(), 0);
     await opened.context.close();
   }
@@ -224,8 +229,7 @@ test("the line pasted twice makes one launcher; a second site's stands beside th
   const again = `<script src="${mock.chat}/widget.js" data-site-id="${mock.site}" async></script>`;
   const other = again.replace(mock.site, mock.site.replace("dev_0", "dev_1"));
   const warned = [];
-  opened = await openPage(browser, [mock.chat, mock.host]);
-  page = opened.page;
+  await openEmpty();
   page.on("console", (message) => warned.push(message.text()));
   await page.goto(putPage(mock, "/host.html", { body: again + other }));
   await until(async () => (await launcherOf(page).count()) === 2, "two launchers");

@@ -50,7 +50,10 @@ describe("the visitor's own data", () => {
     assert.match(words, /Pellamoor keeps your questions, the answers and your ratings/);
     assert.match(words, /kept for 48 hours after your last question, then erased/);
     assert.match(words, /passed to Example AI and Other AI\./);
-    assert.equal(await page.locator("#privacy a.link").getAttribute("href"), "https://pellamoor.example/privacy");
+    assert.deepEqual(await page.locator("#privacy a.link").evaluateAll((links) => links.map((link) => [link.getAttribute("href"), link.target, link.textContent])), [
+      [`/privacy/${mock.site}?language=en`, "_blank", "What this chat stores of you"],
+      ["https://pellamoor.example/privacy", "_blank", "Privacy policy"],
+    ]);
     await assertAccessible(page, "privacy");
     assertClean(opened.seen);
   });

@@ -27,6 +27,7 @@ use utoipa::OpenApi;
         crate::ui::get_loader,
         crate::ui::get_pinned_loader,
         crate::ui::get_preview,
+        crate::api::privacy_notice::get_privacy_notice,
         crate::ui::get_asset,
         crate::ui::get_embed,
         crate::api::widget_tickets::create_ticket,

@@ -187,6 +187,7 @@ pub fn table() -> Vec<Route> {
     t.row(GET, "/widget.js", Public, Limit::Files, Class::Loader, ui::get_loader);
     t.row(GET, "/widget/{digest}/widget.js", Public, Limit::Files, Class::Loader, ui::get_pinned_loader);
     t.row(GET, "/preview/{site}", Public, Limit::Files, Class::Page, ui::get_preview);
+    t.row(GET, "/privacy/{site}", Public, Limit::Files, Class::Page, api::privacy_notice::get_privacy_notice);
     t.row(GET, "/assets/{folder}/{file}", Public, Limit::Files, Class::Asset, ui::get_asset);
     t.row(GET, "/embed/{site}", Public, Limit::Files, Class::Frame, ui::get_embed);
 

@@ -57,6 +57,10 @@ struct LoaderFiles;
 #[folder = "../../ui/dist/preview"]
 struct PreviewFiles;
 
+#[derive(Embed)]
+#[folder = "../../ui/dist/notice"]
+struct NoticeFiles;
+
 /// A file in memory with what its response says of it.
 struct File {
     kind: &'static str,
@@ -78,11 +82,13 @@ static FILES: LazyLock<BTreeMap<String, File>> = LazyLock::new(|| {
     let account = AccountFiles::iter().map(|name| ("account", AccountFiles::get(&name), name));
     let loader = LoaderFiles::iter().map(|name| ("loader", LoaderFiles::get(&name), name));
     let preview = PreviewFiles::iter().map(|name| ("preview", PreviewFiles::get(&name), name));
+    let notice = NoticeFiles::iter().map(|name| ("notice", NoticeFiles::get(&name), name));
     embed
         .chain(docs)
         .chain(account)
         .chain(loader)
         .chain(preview)
+        .chain(notice)
         .filter_map(|(folder, file, name)| {
             let bytes = Bytes::from(file?.data.into_owned());
             let gzip = compress(&bytes).map(|bytes| Representation { etag: etag_of(&bytes), bytes });
@@ -169,6 +175,11 @@ pub async fn get_loader(headers: HeaderMap) -> ApiResult<Response> {
 }
 
 /// The loader at an address that never changes its contents, for `integrity`.
+///
+/// There is one such address at a time, that of this server's own loader. An update of the server that brings another
+/// loader ends it, so a page that pins the loader is changed with each update (`chatward site embed --pinned`). Earlier
+/// loaders are not served beside a newer chat: the two speak to one another, nobody has tested that pair, and whatever was
+/// mended in the loader would never reach the page.
 #[utoipa::path(get, path = "/widget/{digest}/widget.js", tag = "pages",
     params(("digest" = String, Path, description = "The first 16 hexadecimal digits of the file's SHA-256.")),
     responses(
@@ -205,7 +216,7 @@ pub async fn get_recover(headers: HeaderMap) -> ApiResult<Response> {
 /// A script, style or image of our own pages.
 #[utoipa::path(get, path = "/assets/{folder}/{file}", tag = "pages",
     params(
-        ("folder" = String, Path, description = "`embed`, `docs`, `account` or `preview`."),
+        ("folder" = String, Path, description = "`embed`, `docs`, `account`, `notice` or `preview`."),
         ("file" = String, Path, description = "The file's name.")),
     responses(
         (status = 200, description = "The file."),

@@ -58,6 +58,10 @@ pub(crate) const DURABILITY: Statement = Statement::pair(
     "SELECT CASE WHEN current_setting('fsync') = 'on' THEN current_setting('synchronous_commit') ELSE 'fsync is off' END",
 );
 
+/// Puts SQLite's log into the file and empties it; a reader that is in the way leaves it for the next time. PostgreSQL
+/// recycles its log by itself.
+pub(crate) const EMPTY_LOG: Statement = Statement::pair("PRAGMA wal_checkpoint(TRUNCATE)", "SELECT ''");
+
 // ---- migrations
 
 /// Held until the migration's transaction ends. `BEGIN IMMEDIATE` is SQLite's.

@@ -172,7 +172,8 @@ impl Lease {
         Ok(())
     }
 
-    async fn run(&mut self, statement: &'static str) -> Result<()> {
+    /// Runs one statement that returns nothing of interest.
+    pub(crate) async fn run(&mut self, statement: &'static str) -> Result<()> {
         let outcome = within_deadline(sqlx::query(statement).execute(self.connection()?)).await;
         if outcome.is_err() {
             // Whether a transaction is open now depends on what went wrong; a new connection has none.

@@ -6,7 +6,7 @@
 
 use crate::append::Writer;
 use crate::config::{Engine, Location, StoreConfig};
-use crate::engine_sql::{BEGIN_READ, BEGIN_WRITE, DURABILITY, SET_OWNER};
+use crate::engine_sql::{BEGIN_READ, BEGIN_WRITE, DURABILITY, EMPTY_LOG, SET_OWNER};
 use crate::migrate::{self, MigrationReport};
 use crate::postgres::{self, Postgres};
 use crate::sqlite::{self, Sqlite};
@@ -114,6 +114,18 @@ impl Store {
         let word = value!(String, tx, DURABILITY)?.unwrap_or_default();
         tx.commit().await?;
         Ok(word)
+    }
+
+    /// Leaves nothing that was erased in the file beside the database either: SQLite's log keeps what stood on a page until
+    /// it comes round, which on a quiet server may take weeks. PostgreSQL has nothing to do.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn empty_log(&self) -> Result<()> {
+        match &self.inner.pools {
+            Pools::Sqlite(sqlite) => sqlite.writer.lease().await?.run(EMPTY_LOG.sqlite).await,
+            Pools::Postgres(_) => Ok(()),
+        }
     }
 
     /// Takes no more appends, commits those that wait, closes every connection. Calling it twice is harmless.

@@ -22,6 +22,7 @@ pub mod invitations;
 pub mod jwks;
 pub mod keys;
 pub mod lockdown;
+pub mod privacy_notice;
 pub mod site_origins;
 pub mod site_sources;
 pub mod sites;

@@ -74,7 +74,7 @@ async fn show(app: &App, common: &Common, arguments: &EventsArguments) -> Outcom
     if let Some(path) = &app.config.logging.security_file {
         for file in events::files(path).map_err(Error::from)? {
             if file != *path {
-                let mut rotated = Follower::new(&file);
+                let mut rotated = Follower::of_rotated(&file);
                 while let Some(line) = rotated.next_line().map_err(Error::from)? {
                     keep(&mut found, events::read_line(&line));
                 }

@@ -21,6 +21,7 @@ mod serve;
 mod settings;
 mod site;
 mod site_embed;
+mod site_privacy;
 mod site_set;
 mod store;
 mod user;

@@ -1,6 +1,6 @@
 //! `chatward site add | remove | crawl | list`, and the way to the rest of `chatward site`.
 
-use super::{Common, Failure, Outcome, print, site_embed, site_set};
+use super::{Common, Failure, Outcome, print, site_embed, site_privacy, site_set};
 use crate::app::App;
 use crate::jobs::crawls::run_job;
 use crate::ops::crawls::{Progress, Report};
@@ -39,6 +39,9 @@ pub(super) enum SiteCommand {
     /// Visit a page and say what is wrong with the chat on it
     #[command(after_help = "Example: chatward site check https://www.shop.example/")]
     Check(site_embed::CheckArguments),
+    /// Print the privacy notice of a site's chat, made from the settings in force
+    #[command(after_help = "Example: chatward site privacy shop.example --format markdown")]
+    Privacy(site_privacy::PrivacyArguments),
     /// Remove a site with its index, sessions and conversations
     #[command(after_help = "Example: chatward site remove shop.example --yes")]
     Remove(RemoveArguments),
@@ -90,6 +93,7 @@ pub(super) async fn run(common: &Common, command: SiteCommand) -> Outcome {
         SiteCommand::Identity(arguments) => site_set::identity(&app, common, &arguments).await,
         SiteCommand::Embed(arguments) => site_embed::embed(&app, common, &arguments).await,
         SiteCommand::Check(arguments) => site_embed::check(&app, common, &arguments).await,
+        SiteCommand::Privacy(arguments) => site_privacy::privacy(&app, common, &arguments).await,
         SiteCommand::Remove(arguments) => remove(&app, common, &arguments).await,
         SiteCommand::Crawl(arguments) => {
             let site = find(&app, &arguments.site).await;

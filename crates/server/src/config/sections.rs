@@ -324,6 +324,9 @@ section! {
         rotate_hours: u32 = Text("24"), whole(1, 8760), [];
         /// Days that rotated files are kept.
         keep_days: u32 = Text("30"), whole(1, 3650), [];
+        /// Days after which, at the latest, an address in that file becomes its network (IPv4: /24, IPv6: /48). A rotated
+        /// file is replaced by its shortened copy when its first line is that old.
+        address_days: u32 = Text("7"), whole(1, 3650), [];
     }
 }
 

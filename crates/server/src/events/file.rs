@@ -41,7 +41,7 @@ impl RotatingFile {
         Self {
             path,
             rotate_bytes: settings.rotate_bytes,
-            rotate_after: i64::from(settings.rotate_hours) * HOUR,
+            rotate_after: rotate_after(settings),
             keep: i64::from(settings.keep_days) * DAY,
             open: None,
         }
@@ -152,6 +152,11 @@ impl RotatingFile {
     }
 }
 
+/// A file is rotated before its first address has to be shortened, because that is done to rotated files alone.
+pub fn rotate_after(settings: &Logging) -> Timestamp {
+    (i64::from(settings.rotate_hours) * HOUR).min(i64::from(settings.address_days) * DAY - HOUR)
+}
+
 fn create_private_folder(folder: &Path) -> io::Result<()> {
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
@@ -172,21 +177,21 @@ fn rotated_name(path: &Path, at: Timestamp) -> PathBuf {
 /// The rotated files beside `path` with the time of their rotation; nothing else in the folder is touched.
 pub(super) fn rotated_files(path: &Path) -> io::Result<Vec<(Timestamp, PathBuf)>> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let (stem, extension) = parts(path);
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;
-        let name = entry.file_name();
-        let at = name
-            .to_str()
-            .and_then(|name| name.strip_prefix(&stem)?.strip_prefix('-')?.strip_suffix(&extension))
-            .and_then(|text| Some(format!("{}:{}:{}", text.get(..13)?, text.get(13..15)?, text.get(15..)?)))
-            .and_then(|text| parse(&text));
-        if let Some(at) = at {
+        if let Some(at) = entry.file_name().to_str().and_then(|name| rotated_at(path, name)) {
             found.push((at, entry.path()));
         }
     }
     Ok(found)
+}
+
+/// When a file of this name was rotated, if it is one of the log's.
+pub(super) fn rotated_at(path: &Path, name: &str) -> Option<Timestamp> {
+    let (stem, extension) = parts(path);
+    let text = name.strip_prefix(&stem)?.strip_prefix('-')?.strip_suffix(&extension)?;
+    parse(&format!("{}:{}:{}", text.get(..13)?, text.get(13..15)?, text.get(15..)?))
 }
 
 fn parts(path: &Path) -> (String, String) {
@@ -197,16 +202,21 @@ fn parts(path: &Path) -> (String, String) {
 
 /// The time of a file's first line, so that its age survives a restart.
 pub(super) fn first_time(path: &Path) -> Option<Timestamp> {
+    parse(first_line(path)?.get("time")?.as_str()?)
+}
+
+/// A file's first line, if it is one of ours.
+pub(super) fn first_line(path: &Path) -> Option<serde_json::Value> {
     if !std::fs::metadata(path).ok()?.is_file() {
         return None;
     }
     let mut line = String::new();
     BufReader::new(File::open(path).ok()?.take(FIRST_LINE)).read_line(&mut line).ok()?;
-    let value: serde_json::Value = serde_json::from_str(&line).ok()?;
-    parse(value.get("time")?.as_str()?)
+    serde_json::from_str(&line).ok()
 }
 
-fn is_still_there(file: &File, path: &Path) -> bool {
+/// Whether `path` still names this file.
+pub(super) fn is_still_there(file: &File, path: &Path) -> bool {
     #[cfg(unix)]
     {
         use std::os::unix::fs::MetadataExt;

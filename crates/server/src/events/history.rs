@@ -36,12 +36,20 @@ pub struct Follower {
     open: Option<BufReader<File>>,
     /// The beginning of a line whose end is not there yet.
     begun: Vec<u8>,
+    /// Whether another file that takes this one's place is read as well.
+    follows: bool,
 }
 
 impl Follower {
     /// From the beginning of this file on.
     pub fn new(path: &Path) -> Self {
-        Self { path: path.to_owned(), open: None, begun: Vec::new() }
+        Self { path: path.to_owned(), open: None, begun: Vec::new(), follows: true }
+    }
+
+    /// This file to its end, as it was when it was opened: a rotated one may be replaced by its copy with shortened
+    /// addresses meanwhile, which says the same.
+    pub fn of_rotated(path: &Path) -> Self {
+        Self { follows: false, ..Self::new(path) }
     }
 
     /// The next whole line that is there, without its end; `None` when there is none for now.
@@ -64,6 +72,9 @@ impl Follower {
                 let line = String::from_utf8_lossy(&self.begun).trim_end().to_owned();
                 self.begun.clear();
                 return Ok(Some(line));
+            }
+            if read == 0 && !self.follows {
+                return Ok(None);
             }
             if read == 0 {
                 // At the end. If the file was rotated meanwhile, all of it is read: on with the new one.

@@ -116,6 +116,32 @@ pub(super) fn write_gap(out: &mut Vec<u8>, at: Timestamp, dropped: u64, failures
     );
 }
 
+/// The event of the remark that stands first in a file whose addresses were shortened.
+pub(super) const SHORTENED: &str = "ADDRESSES_SHORTENED";
+
+/// Appends that remark.
+pub(super) fn write_shortened(out: &mut Vec<u8>, at: Timestamp) {
+    append(
+        out,
+        &Line {
+            category: "SECURITY",
+            time: rfc3339(at),
+            event: SHORTENED,
+            severity: "info",
+            outcome: "success",
+            request_id: None,
+            address: None,
+            user_agent: None,
+            path: None,
+            owner: None,
+            site: None,
+            session: None,
+            detail: Some(Cow::Borrowed("the addresses in this file were replaced by their networks")),
+            count: None,
+        },
+    );
+}
+
 fn append(out: &mut Vec<u8>, line: &Line<'_>) {
     let start = out.len();
     // Writing plain structs into memory cannot fail; should it ever, half a line must not stay.

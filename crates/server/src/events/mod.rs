@@ -1,7 +1,7 @@
 //! Security events: one JSON line each, in a file that the guides' greps find (`grep RATE_LIMIT_EXCEEDED`).
 //!
-//! Owns: the bounded way from any thread to the file, the gathering of storms, rotation and retention, and a count per
-//! event. Never does: block or fail its caller, or write message content, tokens, keys or whole session ids.
+//! Owns: the bounded way from any thread to the file, the gathering of storms, rotation, retention and the shortening of
+//! old addresses, and a count per event. Never does: block or fail its caller, or write message content, tokens, keys or whole session ids.
 //! A full disk or an unwritable file costs lines (counted, and said in the file once it works again), never an answer.
 
 mod file;
@@ -9,16 +9,19 @@ mod filter;
 mod history;
 mod line;
 mod newest;
+mod shorten;
 mod storms;
 #[cfg(test)]
 mod tests;
 mod time;
 mod writer;
 
+pub use file::rotate_after;
 pub use filter::{Filter, Wanted, read_line};
 pub use history::{Follower, files};
 pub use line::{neutral, text_of};
 pub use newest::{Newest, newest};
+pub use shorten::shorten_old;
 pub use time::{parse as parse_time, rfc3339 as time_text};
 
 use crate::config::Logging;

@@ -7,11 +7,12 @@
 pub mod crawls;
 
 use crate::app::App;
+use crate::events;
 use crate::ops::{
     backoff, blocks, changes, key_ages, key_lookup, refusals, rotation, sessions, tickets, trail, trail_heads,
     trail_webhook,
 };
-use chatward_types::{DAY, EventName, MINUTE, Outcome, Result, Severity};
+use chatward_types::{DAY, Error, EventName, MINUTE, Outcome, Result, Severity, Timestamp};
 use std::time::Duration;
 
 /// How often other nodes' and the command line's changes are read.
@@ -24,6 +25,8 @@ const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(60);
 const SEND_EVERY: Duration = Duration::from_secs(5);
 /// How long the last one may take when the server stops.
 const LAST_SEND: Duration = Duration::from_secs(3);
+/// How often the database's log is emptied of what was erased.
+const EMPTY_LOG_EVERY: Duration = Duration::from_secs(3600);
 /// How long a change is kept for nodes that were away.
 const CHANGES_KEPT: i64 = DAY;
 /// How long an ended job's report is kept.
@@ -44,6 +47,7 @@ pub async fn run(app: App) {
         beat(&app),
         sweep(&app),
         keep_house(&app),
+        empty_logs(&app),
         sign(&app),
         send_heads(&app),
         crawls::run(&app),
@@ -152,6 +156,18 @@ async fn keep_house(app: &App) {
         if let Err(error) = run_housekeeping(app).await {
             report("housekeeping", &error);
         }
+        if let Err(error) = shorten_addresses(app, app.clock.now()).await {
+            report("shortening of old addresses", &error);
+        }
+    }
+}
+
+/// What was erased is gone from the database's log within the hour.
+async fn empty_logs(app: &App) {
+    while pause(app, EMPTY_LOG_EVERY).await {
+        if let Err(error) = app.store.empty_log().await {
+            report("the database's log", &error);
+        }
     }
 }
 
@@ -165,7 +181,7 @@ pub async fn run_housekeeping(app: &App) -> Result<()> {
     app.limiter.sweep(now);
     app.abuse.sweep(now);
     app.issued.sweep(now);
-    app.store.prune_blocks(now - blocks::REMEMBERED).await?;
+    app.store.prune_blocks(now - blocks::remembered(&app.config.logging)).await?;
     app.budgets.give_back(now.div_euclid(DAY)).await?;
     app.store.prune_changes(now - CHANGES_KEPT).await?;
     tickets::sweep(app, now).await?;
@@ -186,6 +202,17 @@ pub fn tell_administrative_reads(app: &App) {
         let event = app.event(EventName::AdministrativeRead, Severity::Info, Outcome::Success);
         event.detail(format!("{name}, {count} times")).emit();
     }
+}
+
+/// One turn of the shortening of old addresses in the security log; returns how many files were replaced.
+///
+/// # Errors
+/// When a file cannot be read or written; the next turn does it.
+pub async fn shorten_addresses(app: &App, now: Timestamp) -> Result<usize> {
+    let Some(path) = app.config.logging.security_file.clone() else { return Ok(0) };
+    let (settings, stopping) = (app.config.logging.clone(), app.stopping.clone());
+    let work = move || events::shorten_old(&path, &settings, now, || stopping.is_cancelled());
+    tokio::task::spawn_blocking(work).await.map_err(Error::internal)?.map_err(Error::internal)
 }
 
 /// Waits; false when the server stops.

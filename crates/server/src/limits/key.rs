@@ -3,6 +3,7 @@
 //! Owns the steps from an address to ever coarser networks. An IPv6 address is its /64 from the first step on, since
 //! a single subscriber holds at least that many; an IPv4 address written as IPv6 is an IPv4 address.
 
+use ipnet::IpNet;
 use std::net::{IpAddr, Ipv6Addr};
 
 /// How coarse a key is; each step covers the one before.
@@ -57,9 +58,35 @@ pub fn network_of(address: IpAddr) -> IpAddr {
     }
 }
 
+/// The network that is kept instead of an address, where it is kept for long: an IPv4 /24 or an IPv6 /48.
+pub fn network_around(address: IpAddr) -> IpNet {
+    widened(IpNet::from(address.to_canonical()))
+}
+
+/// A network that names no single client: what is narrower than an IPv4 /24 or an IPv6 /48 becomes one.
+pub fn widened(network: IpNet) -> IpNet {
+    let widest = if network.addr().is_ipv4() { 24 } else { 48 };
+    let prefix = network.prefix_len().min(widest);
+    // No prefix is longer than the address that it came from.
+    IpNet::new(network.addr(), prefix).map_or(network, |wide| wide.trunc())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_kept_for_long_names_no_single_client() {
+        let around = |text: &str| network_around(text.parse().unwrap()).to_string();
+        assert_eq!((around("192.0.2.7"), around("::ffff:192.0.2.7")), ("192.0.2.0/24".into(), "192.0.2.0/24".into()));
+        assert_eq!(around("2001:db8:1:2:3::1"), "2001:db8:1::/48");
+        let wide = |text: &str| widened(text.parse().unwrap()).to_string();
+        assert_eq!((wide("192.0.2.7/32"), wide("10.0.0.0/8")), ("192.0.2.0/24".into(), "10.0.0.0/8".into()));
+        assert_eq!(
+            (wide("2001:db8:1:2::/64"), wide("2001:db8::/32")),
+            ("2001:db8:1::/48".into(), "2001:db8::/32".into())
+        );
+    }
 
     fn key(address: &str, step: Step) -> Key {
         Key::new(1, address.parse().unwrap(), step)

@@ -16,6 +16,6 @@ mod window;
 pub use blocks::{Blocked, Gate, Shut, parse_network};
 pub use connections::{ConnectionCaps, ConnectionCounter, ConnectionGuard};
 pub use issued::{KeyRules, KeyWindows};
-pub use key::network_of;
+pub use key::{network_around, network_of, widened};
 pub use load::{LoadGauge, LoadGuard};
 pub use window::{Decision, MAX_RULES, Rule, WindowLimiter};

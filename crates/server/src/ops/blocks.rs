@@ -6,8 +6,8 @@
 //! bounded memory.
 
 use crate::app::App;
-use crate::config::Blocks;
-use crate::limits::{Blocked, Rule, WindowLimiter, network_of, parse_network};
+use crate::config::{Blocks, Logging};
+use crate::limits::{Blocked, Rule, WindowLimiter, network_of, parse_network, widened};
 use crate::ops::trail::{self, Actor};
 use chatward_store::{BlockRow, Store};
 use chatward_types::{DAY, Error, EventName, Kind, Outcome, Result, Severity, Timestamp};
@@ -18,12 +18,22 @@ use std::sync::{Mutex, PoisonError};
 
 /// The longest automatic block.
 const LONGEST: Timestamp = DAY;
-/// How long an ended block is remembered, so that the next one lasts longer.
-pub const REMEMBERED: Timestamp = 2 * DAY;
+/// How many days an ended block is remembered, so that the next one lasts longer.
+const REMEMBERED_DAYS: u32 = 2;
 /// Addresses that wait for their block; the next refusal of one that found no place names it again.
 const WAITING: usize = 256;
 /// Addresses whose refusals are counted one by one.
 const TRACKED: usize = 16_384;
+
+/// How many days an ended block is remembered: no longer than any other address.
+pub fn remembered_days(settings: &Logging) -> u32 {
+    REMEMBERED_DAYS.min(settings.address_days)
+}
+
+/// The same as a time.
+pub fn remembered(settings: &Logging) -> Timestamp {
+    i64::from(remembered_days(settings)) * DAY
+}
 
 /// Who is refused how often.
 #[derive(Debug)]
@@ -138,9 +148,11 @@ pub async fn block(app: &App, text: &str, block: Block<'_>, by: &Actor) -> Resul
 /// # Errors
 /// [`chatward_types::Kind::Invalid`] for what is no network; else when the store fails.
 pub async fn unblock(app: &App, text: &str, by: &Actor) -> Result<bool> {
-    let network = read(text)?.to_string();
+    let network = read(text)?;
+    let subject = widened(network).to_string();
+    let network = network.to_string();
     let detail = json!({ "what": "block lifted" });
-    let entry = trail::entry(app, EventName::BlockChanged, by, None, &network, &detail)?;
+    let entry = trail::entry(app, EventName::BlockChanged, by, None, &subject, &detail)?;
     // Not one of the acts that end an incident: it waits for a trail that can be written.
     if !trail::audited(app, entry).remove_block(&network, app.clock.now()).await? {
         return Ok(false);
@@ -196,7 +208,10 @@ async fn put(app: &App, network: IpNet, block: &Block<'_>, strikes: u32, by: &Ac
     let detail = json!({
         "what": "block made", "until": row.until, "reason": row.reason, "strikes": strikes, "forced": row.forced,
     });
-    let entry = trail::entry(app, EventName::BlockChanged, by, None, &row.network, &detail)?;
+    // The trail is kept for years and cannot be changed afterwards: it names no single address. The security log does, for
+    // as long as it keeps one.
+    let subject = widened(network).to_string();
+    let entry = trail::entry(app, EventName::BlockChanged, by, None, &subject, &detail)?;
     let act = |store: Store| {
         let row = &row;
         async move { store.put_block(row).await.map(|()| true) }

@@ -35,6 +35,7 @@ pub mod logins;
 pub mod look;
 pub mod lookup;
 pub mod members;
+pub mod notice;
 pub mod opaque;
 pub mod origins;
 pub mod page_check;

@@ -381,12 +381,7 @@ impl Live {
 /// The network that an address belongs to: /24 for IPv4, /48 for IPv6, so that a phone that gets a new address
 /// from its provider keeps its session.
 pub fn network_of(address: IpAddr) -> String {
-    let prefix = match address.to_canonical() {
-        IpAddr::V4(_) => 24,
-        IpAddr::V6(_) => 48,
-    };
-    ipnet::IpNet::new(address.to_canonical(), prefix)
-        .map_or_else(|_| address.to_string(), |net| net.trunc().to_string())
+    crate::limits::network_around(address).to_string()
 }
 
 #[cfg(test)]

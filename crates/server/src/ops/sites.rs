@@ -49,7 +49,8 @@ pub struct Site {
 }
 
 impl Site {
-    fn of(row: SiteRow, keys: Vec<SiteKeyRow>) -> Self {
+    /// The site of a row; one whose settings cannot be read asks its visitors for consent.
+    pub fn of(row: SiteRow, keys: Vec<SiteKeyRow>) -> Self {
         let settings = Settings::read_known(&row.settings).unwrap_or_else(|error| {
             tracing::error!(site = %row.id, error = error.source_line(), "the settings of a site cannot be read; asking its visitors for consent");
             Settings { consent: Some(true), ..Settings::default() }

@@ -130,6 +130,21 @@ fn the_snippet_is_printed_for_each_platform_with_the_three_directives() {
     refused(&run(folder, &["site", "check", "http://127.0.0.1:9/"]), 2, "cannot be fetched");
 }
 
+#[test]
+fn the_privacy_notice_is_printed_in_three_forms() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let key = add_site(folder);
+    let text = good(folder, &["site", "privacy", "shop.example"]);
+    assert!(text.starts_with("Privacy notice") && text.contains("24 hours") && text.contains("  - "), "{text}");
+    let markdown = good(folder, &["site", "privacy", &key, "--format", "markdown", "--language", "fr"]);
+    assert!(markdown.starts_with("# Informations") && markdown.contains("24 heures"), "{markdown}");
+    let html = json_of(folder, &["site", "privacy", &key, "--format", "html"]);
+    assert!(html["notice"].as_str().unwrap().starts_with("<main lang=\"en\""), "{html}");
+    assert!(html["page"].as_str().unwrap().ends_with(&format!("/privacy/{key}")), "{html}");
+    refused(&run(folder, &["site", "privacy", &key, "--format", "pdf"]), 2, "possible values");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn keys_origins_identities_and_receipts_work_beside_a_running_server() {
     let folder = tempfile::tempdir().unwrap();

@@ -21,9 +21,13 @@ struct Sample {
 fn files() -> Vec<String> {
     let pinned = format!("/widget/{}/widget.js", chatward::ui::loader_pin().0);
     let mut found = vec!["/widget.js".to_owned(), pinned, "/docs".to_owned(), "/openapi.json".to_owned()];
-    for (folder, source) in
-        [("embed", "dist/embed"), ("preview", "dist/preview"), ("docs", "docs"), ("account", "account")]
-    {
+    for (folder, source) in [
+        ("embed", "dist/embed"),
+        ("preview", "dist/preview"),
+        ("notice", "dist/notice"),
+        ("docs", "docs"),
+        ("account", "account"),
+    ] {
         let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../ui").join(source);
         for entry in std::fs::read_dir(path).expect("the folder of the pages").flatten() {
             found.push(format!("/assets/{folder}/{}", entry.file_name().to_string_lossy()));
@@ -138,7 +142,9 @@ async fn every_response_carries_what_protects_it() {
             assert!(policy.ends_with("frame-ancestors 'none'"), "{what}: {policy}");
         }
         assert!(policy.starts_with("default-src 'none'"), "{what}: {policy}");
-        assert_eq!(policy.contains("script-src"), page, "{what}: {policy}");
+        // The privacy notice is a text: nothing of it may run.
+        let runs = page && !what.contains("/privacy/");
+        assert_eq!(policy.contains("script-src"), runs, "{what}: {policy}");
         assert!(reply.header("permissions-policy").contains("camera=(), "), "{what}");
         let sharing = reply.header("cross-origin-resource-policy");
         assert!(matches!(sharing, "same-origin" | "cross-origin"), "{what}");

@@ -103,6 +103,17 @@ on_both! {
         assert_eq!(store.trail_of_owner(&world.alice.scope, true, i64::MAX, (0, 1), 10).await.expect("none"), []);
     }
 
+    async fn nothing_of_what_was_erased_stays_in_the_files(world) {
+        let store = world.store();
+        store.put_block(&block(world, "203.0.113.77/32", Some(world.now()))).await.expect("a block");
+        assert_eq!(store.prune_blocks(world.now() + 1).await.expect("pruned"), 1);
+        store.prune_changes(world.now() + 1).await.expect("pruned");
+        store.empty_log().await.expect("emptied");
+        let kept = world.db.everything().await;
+        assert!(!kept.windows(12).any(|window| window == b"203.0.113.77"), "it is still there");
+        store.empty_log().await.expect("again, with nothing to do");
+    }
+
     async fn blocks_are_kept_listed_and_lifted_and_every_node_hears_of_it(world) {
         let (store, now) = (world.store(), world.now());
         let since = store.latest_change().await.expect("a number");
