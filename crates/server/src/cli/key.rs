@@ -155,7 +155,7 @@ async fn ages(app: &App, common: &Common) -> Outcome {
     }
     for key in &ages {
         let due = if key.due { format!("due: {}", key.fix) } else { String::new() };
-        print::line(&format!("{:>5} days  {:<11}  {}  {due}", key.days, key.kind, key.name).trim_end().to_owned());
+        print::line(format!("{:>5} days  {:<11}  {}  {due}", key.days, key.kind, key.name).trim_end());
     }
     let due = ages.iter().filter(|key| key.due).count();
     print::line(&format!("{due} of {} keys are {} days old or older.", ages.len(), app.config.keys.rotation_days));

@@ -262,13 +262,16 @@ pub async fn changed(app: &App, owner: Option<OwnerId>, id: &str) -> Result<()> 
     Ok(())
 }
 
+/// An owner with when each of its keys was used.
+type Uses = (OwnerId, Vec<(String, Timestamp)>);
+
 /// Writes down when keys were used.
 ///
 /// # Errors
 /// When the store fails; what waited is lost, and noted at the key's next use.
 pub async fn flush_uses(app: &App) -> Result<()> {
     let used = std::mem::take(&mut *app.issued.used.lock().unwrap_or_else(PoisonError::into_inner));
-    let mut owners: BTreeMap<[u8; 16], (OwnerId, Vec<(String, Timestamp)>)> = BTreeMap::new();
+    let mut owners: BTreeMap<[u8; 16], Uses> = BTreeMap::new();
     for ((owner, id), at) in used {
         owners.entry(*owner.as_bytes()).or_insert_with(|| (owner, Vec::new())).1.push((id.into(), at));
     }

@@ -68,7 +68,7 @@ async fn make_by(
     let row = RecoveryRow { user: id, hash: hash.to_vec(), made_by, created_at: now, expires_at: now + LIFE };
     let store = audited(app, scope, by, id, &json!({ "what": "recovery made" }))?;
     users::settle(store.insert_recovery(scope, &row, judge).await?)?;
-    users::tell(app, &scope, client, format!("{} made a recovery for user {id}", by.text()));
+    users::tell(app, scope, client, format!("{} made a recovery for user {id}", by.text()));
     Ok(Recovery { url: links::with_token(app, links::RECOVER, &token)?, token, expires_at: row.expires_at })
 }
 

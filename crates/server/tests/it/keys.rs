@@ -381,7 +381,7 @@ async fn half_a_request(world: &World, key: &str) -> tokio::net::TcpStream {
 
 async fn answer(stream: &mut tokio::net::TcpStream) -> String {
     let mut bytes = vec![0; 8192];
-    let count = tokio::time::timeout(SOON, stream.read(&mut bytes)).await.expect("it ends soon").unwrap();
+    let count = tokio::time::timeout(SOON, stream.read(&mut bytes)).await.unwrap().unwrap();
     String::from_utf8_lossy(&bytes[..count]).into_owned()
 }
 
