@@ -511,7 +511,7 @@ async fn every_route_refuses_whom_its_policy_does_not_name() {
             }
         }
     }
-    assert_eq!(seen.len(), 13, "every policy is on some route: {seen:?}");
+    assert_eq!(seen.len(), 14, "every policy is on some route: {seen:?}");
     let state = world.by(&visitor, Method::GET, "/api/v1/widget/session").send().await;
     assert_eq!(state.json()["messages"].as_array().map(Vec::len), Some(2), "all of it changed nothing");
 }
