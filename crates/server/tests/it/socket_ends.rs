@@ -166,9 +166,17 @@ async fn a_block_and_the_lockdown_on_one_node_end_the_sockets_on_another() {
     blocks::block(&one.app, "127.0.0.2", blocks::Block { reason: "", length: None, force: false }, &BY).await.unwrap();
     ends(&mut theirs, 1008, "a blocked address").await;
     assert!(mine.is_alive().await);
+    let admin = one.user("admin@example.test", Role::Admin).await;
+    let mut administrator = other.ready(EVENTS, &one.access(one.app.owner, &admin).await).await;
+    let tenant = chatward_types::OwnerId::generate(one.app.clock.as_ref(), one.app.entropy.as_ref()).unwrap();
+    one.app.store.insert_owner(tenant, "another", one.app.clock.now()).await.unwrap();
+    let theirs = one.user_of(tenant, "cafe@example.test", Role::Owner).await;
+    let mut another = other.ready(EVENTS, &one.access(tenant, &theirs).await).await;
     lockdown::begin(&one.app, "", false, &BY).await.unwrap();
     ends(&mut mine, 1008, "the lockdown").await;
     ends(&mut unproven, 1008, "also of nobody yet").await;
+    ends(&mut another, 1008, "also of another owner's administrators").await;
+    assert!(administrator.is_alive().await, "an administrator of the installation watches on");
     let refused = other.open_socket(DEVICE, &[]).await.err().unwrap();
     assert_eq!((refused.status.as_u16(), refused.code().as_str()), (503, "lockdown"));
     nodes.stop().await;
