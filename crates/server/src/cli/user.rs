@@ -69,7 +69,7 @@ pub(super) struct Named {
 pub(super) struct LinkArguments {
     /// The user's e-mail address or id
     user: String,
-    /// The name of the [[issuer]] in the configuration
+    /// The name of the issuer in the configuration
     #[arg(long)]
     issuer: String,
     /// The `sub` of the issuer's tokens for this person
@@ -81,7 +81,7 @@ pub(super) struct LinkArguments {
 pub(super) struct UnlinkArguments {
     /// The user's e-mail address or id
     user: String,
-    /// The name of the [[issuer]], or its `iss` if its entry is gone
+    /// The name of the issuer in the configuration, or its `iss` if its entry is gone
     #[arg(long)]
     issuer: String,
     /// This subject alone
