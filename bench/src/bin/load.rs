@@ -4,7 +4,8 @@
 //!   answers  provider-backed answers through Chatward: --url --site --origin, [--sessions 2000]
 //!   direct   the same body to a provider or a proxy before one: --url
 //!   idle     answers that wait on a silent provider: --url --site --origin --provider --count 1000 --pid
-//! and for the first two [--concurrency 32] [--warm-up 2] [--seconds 8] [--stream yes] [--pid PID] [--expect TEXT].
+//!   logins   attempts to log in, each with an address of its own, from a network of its own: --url
+//! and for all but `idle` [--concurrency 32] [--warm-up 2] [--seconds 8] [--stream yes] [--pid PID] [--expect TEXT].
 //! It prints one line of `name=value` pairs separated by tabs, and exits with 1 if any answer was not as it should be.
 
 use chatward_bench::Failure;
@@ -29,7 +30,13 @@ enum Phase {
 struct Run {
     phase: Cell<Phase>,
     failures: Cell<usize>,
+    status: u16,
+    /// Besides `status`, and counted: what a server says that protects itself.
+    busy: Option<u16>,
+    turned_away: Cell<usize>,
     expect: Vec<u8>,
+    /// From one request of a connection to its next, at least.
+    pace: Duration,
 }
 
 #[derive(Default)]
@@ -40,7 +47,7 @@ struct Measured {
 
 fn main() -> Result<(), Failure> {
     let mut arguments = std::env::args().skip(1);
-    let kind = arguments.next().ok_or("which kind? answers, direct or idle")?;
+    let kind = arguments.next().ok_or("which kind? answers, direct, logins or idle")?;
     let options = Options::read(arguments)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     LocalSet::new().block_on(&runtime, async {
@@ -53,6 +60,10 @@ fn main() -> Result<(), Failure> {
             "direct" => {
                 let connections = direct(&options).await?;
                 load(&options, connections).await
+            }
+            "logins" => {
+                let attempts = logins(&options).await?;
+                load(&options, attempts).await
             }
             "idle" => idle(&options).await,
             other => Err(format!("there is no kind `{other}`").into()),
@@ -96,10 +107,30 @@ async fn direct(options: &Options) -> Result<Prepared, Failure> {
     Ok(prepared)
 }
 
+/// Attempts that get as far as a password: no account and no network is held, since each comes once in a long while.
+async fn logins(options: &Options) -> Result<Prepared, Failure> {
+    let (host, _) = parts_of(options.text("url")?)?;
+    let concurrency: usize = options.number("concurrency", 32)?;
+    let mut prepared = Vec::new();
+    for number in 0..concurrency {
+        let attempts = (0..2000_usize).map(|attempt| {
+            let from = format!("10.{}.{}.{}", number % 250, attempt / 250, attempt % 250);
+            let body = json!({ "email": format!("{number}-{attempt}@example.test"), "password": "wrong ".repeat(4) });
+            post(host, "/api/v1/auth/login", &[("x-forwarded-for", &from)], &body.to_string())
+        });
+        prepared.push((Connection::open(host).await?, attempts.collect()));
+    }
+    Ok(prepared)
+}
+
 async fn load(options: &Options, prepared: Prepared) -> Result<(), Failure> {
     let run = Rc::new(Run {
         phase: Cell::new(Phase::WarmUp),
         failures: Cell::new(0),
+        status: options.number("status", 200)?,
+        busy: options.number("busy", 0).map(|status| (status > 0).then_some(status))?,
+        turned_away: Cell::new(0),
+        pace: pace(options, prepared.len())?,
         expect: options.text("expect").unwrap_or("mock provider").as_bytes().to_vec(),
     });
     let pid: u32 = options.number("pid", 0)?;
@@ -124,7 +155,7 @@ async fn load(options: &Options, prepared: Prepared) -> Result<(), Failure> {
     let count = all.whole.count();
     let per_request = if count == 0 { 0.0 } else { (cpu_after - cpu_before) as f64 / count as f64 };
     println!(
-        "requests={count}\tper_second={:.0}\tp50_us={}\tp99_us={}\tfirst_p50_us={}\tfirst_p99_us={}\tcpu_us={per_request:.1}\tcpu_share={:.2}\trss_kib={}\tfailures={}",
+        "requests={count}\tper_second={:.0}\tp50_us={}\tp99_us={}\tfirst_p50_us={}\tfirst_p99_us={}\tcpu_us={per_request:.1}\tcpu_share={:.2}\trss_kib={}\tturned_away={}\tfailures={}",
         count as f64 / elapsed.as_secs_f64(),
         all.whole.percentile(0.50),
         all.whole.percentile(0.99),
@@ -132,6 +163,7 @@ async fn load(options: &Options, prepared: Prepared) -> Result<(), Failure> {
         all.first.percentile(0.99),
         (cpu_after - cpu_before) as f64 / elapsed.as_micros() as f64,
         if pid == 0 { 0 } else { resident_kib(pid)? },
+        run.turned_away.get(),
         run.failures.get(),
     );
     if run.failures.get() > 0 || count == 0 {
@@ -140,9 +172,21 @@ async fn load(options: &Options, prepared: Prepared) -> Result<(), Failure> {
     Ok(())
 }
 
+/// How long a connection waits between two requests, so that all of them together send `--rate` a second; without it, none.
+fn pace(options: &Options, connections: usize) -> Result<Duration, Failure> {
+    let rate: f64 = options.number("rate", 0.0)?;
+    Ok(if rate > 0.0 { Duration::from_secs_f64(connections as f64 / rate) } else { Duration::ZERO })
+}
+
 async fn visit(mut connection: Connection, requests: Vec<Vec<u8>>, run: &Run) -> Result<Measured, Failure> {
     let mut measured = Measured::default();
+    let mut next = Instant::now();
     for request in requests.iter().cycle() {
+        if !run.pace.is_zero() {
+            // One that comes late does not hurry the ones after it: that would measure the queue of this program.
+            next = (next + run.pace).max(Instant::now());
+            tokio::time::sleep_until(next.into()).await;
+        }
         let sent = Instant::now();
         let answer = connection.exchange(request).await?;
         match run.phase.get() {
@@ -153,7 +197,11 @@ async fn visit(mut connection: Connection, requests: Vec<Vec<u8>>, run: &Run) ->
             }
             Phase::Over => break,
         }
-        if answer.status != 200 || !answer.body.windows(run.expect.len()).any(|window| window == run.expect) {
+        if run.busy == Some(answer.status) {
+            run.turned_away.set(run.turned_away.get() + 1);
+            continue;
+        }
+        if answer.status != run.status || !answer.body.windows(run.expect.len()).any(|window| window == run.expect) {
             if run.failures.get() == 0 {
                 eprintln!("{} {}", answer.status, String::from_utf8_lossy(&answer.body[..answer.body.len().min(600)]));
             }

@@ -10,11 +10,12 @@ use flate2::write::GzDecoder;
 use http::HeaderMap;
 use http::header::CONTENT_ENCODING;
 use http_body_util::BodyExt;
-use hyper::body::{Body, Incoming};
+use hyper::body::{Body, Frame, Incoming};
 use std::fmt;
 use std::future::poll_fn;
 use std::io::{self, Write};
 use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::time::{Instant, Sleep};
 
@@ -140,12 +141,34 @@ impl Write for CappedPage {
     }
 }
 
+/// Where a body comes from.
+pub(crate) enum Source {
+    /// The library's pool.
+    Pooled(Incoming),
+    /// A connection that this drives.
+    InPlace(Reading),
+}
+
+impl Source {
+    /// The next piece with bytes in it. Trailers and empty frames are not bytes; they do not lengthen the wait.
+    fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Bytes>, CallError>> {
+        match self {
+            Self::InPlace(reading) => reading.poll_piece(context),
+            Self::Pooled(body) => loop {
+                match ready!(Pin::new(&mut *body).poll_frame(context)).transpose()?.map(Frame::into_data) {
+                    None => return Poll::Ready(Ok(None)),
+                    Some(Ok(data)) if !data.is_empty() => return Poll::Ready(Ok(Some(data))),
+                    Some(_) => {}
+                }
+            },
+        }
+    }
+}
+
 /// A provider's response body as it comes in. Dropping it closes the exchange upstream.
 pub struct BodyStream {
     /// `None` after the end or a failure.
-    body: Option<Incoming>,
-    /// The connection, where this is what drives it.
-    reading: Option<Reading>,
+    source: Option<Source>,
     failed: Option<CallError>,
     remaining: usize,
     between: Duration,
@@ -155,13 +178,14 @@ pub struct BodyStream {
 }
 
 impl BodyStream {
-    pub(crate) fn new(body: Incoming, max: usize, between: Duration, end: Instant, timer: Pin<Box<Sleep>>) -> Self {
-        Self { body: Some(body), reading: None, failed: None, remaining: max, between, end, timer }
+    pub(crate) fn new(source: Source, max: usize, between: Duration, end: Instant, timer: Pin<Box<Sleep>>) -> Self {
+        Self { source: Some(source), failed: None, remaining: max, between, end, timer }
     }
 
-    /// The same over a connection that nobody else drives.
-    pub(crate) fn over(self, reading: Reading) -> Self {
-        Self { reading: Some(reading), ..self }
+    /// Whether everything that has arrived comes with one call of [`BodyStream::chunk`]; else it may take the turn of
+    /// another task until the next piece is there.
+    pub fn is_in_place(&self) -> bool {
+        matches!(self.source, Some(Source::InPlace(_)))
     }
 
     /// The next piece, as it arrived; `None` once the body is complete as HTTP defines it.
@@ -178,9 +202,8 @@ impl BodyStream {
             self.failed = Some(error.clone());
         }
         if !matches!(outcome, Ok(Some(_))) {
-            self.body = None;
-            let reading = self.reading.take();
-            if let (Ok(None), Some(reading)) = (&outcome, reading) {
+            let source = self.source.take();
+            if let (Ok(None), Some(Source::InPlace(reading))) = (&outcome, source) {
                 reading.finish();
             }
         }
@@ -208,46 +231,31 @@ impl BodyStream {
     }
 
     async fn next(&mut self) -> Result<Option<Bytes>, CallError> {
-        let Some(body) = &mut self.body else {
+        let Some(source) = &mut self.source else {
             return Ok(None);
         };
-        if body.is_end_stream() {
-            return Ok(None);
-        }
         let silent = Instant::now() + self.between;
         self.timer.as_mut().reset(silent.min(self.end));
-        loop {
-            let frame = tokio::select! {
-                // The deadline first: a peer that always has one more byte ready cannot outrun it.
-                biased;
-                () = self.timer.as_mut() => {
-                    return Err(CallError::new(if self.end <= silent {
-                        CallFailure::TotalTimeout
-                    } else {
-                        CallFailure::BetweenBytesTimeout
-                    }));
-                }
-                frame = poll_fn(|context| match &mut self.reading {
-                    Some(reading) => reading.poll_frame(body, context),
-                    None => Pin::new(&mut *body).poll_frame(context),
-                }) => frame,
-            };
-            let Some(frame) = frame else {
-                return Ok(None);
-            };
-            // Trailers and empty frames are not bytes; they do not lengthen the wait.
-            let Ok(data) = frame?.into_data() else {
-                continue;
-            };
-            if data.is_empty() {
-                continue;
+        let piece = tokio::select! {
+            // The deadline first: a peer that always has one more byte ready cannot outrun it.
+            biased;
+            () = self.timer.as_mut() => {
+                return Err(CallError::new(if self.end <= silent {
+                    CallFailure::TotalTimeout
+                } else {
+                    CallFailure::BetweenBytesTimeout
+                }));
             }
-            if data.len() > self.remaining {
-                return Err(CallError::new(CallFailure::TooLarge));
-            }
-            self.remaining -= data.len();
-            return Ok(Some(data));
+            piece = poll_fn(|context| source.poll_piece(context)) => piece?,
+        };
+        let Some(data) = piece else {
+            return Ok(None);
+        };
+        if data.len() > self.remaining {
+            return Err(CallError::new(CallFailure::TooLarge));
         }
+        self.remaining -= data.len();
+        Ok(Some(data))
     }
 }
 

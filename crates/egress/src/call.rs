@@ -4,15 +4,15 @@
 //! Never does: follow a redirect (a 3xx is returned like any answer), repeat a request of which a byte was sent, or
 //! let a credential leave for another host or in plain text over the internet.
 
-use crate::body::{BodyStream, Encoding};
+use crate::body::{BodyStream, Encoding, Source};
 use crate::client::{Egress, HttpClient, request_uri};
 use crate::error::{CallError, CallFailure};
-use crate::exchange::{PlainPool, Reading};
+use crate::exchange::{Outgoing, PlainPool};
 use crate::guard::{self, Reach, check_url};
 use bytes::Bytes;
 use chatward_types::Secret;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, USER_AGENT};
-use http::{HeaderMap, HeaderValue, Method, Request, Uri};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper_util::client::legacy::connect::capture_connection;
@@ -111,46 +111,36 @@ impl Egress {
             return Err(bad_request());
         }
         let uri = request_uri(&call.url).ok_or_else(bad_request)?;
-        let mut request = Request::new(Full::new(std::mem::take(&mut call.body)));
-        *request.method_mut() = call.method.clone();
-        let headers = request.headers_mut();
+        let mut headers = HeaderMap::with_capacity(5);
         headers.insert(ACCEPT, HeaderValue::from_static(call.accept));
         headers.insert(USER_AGENT, self.user_agent(None));
         if let Some(credential) = &call.credential {
             headers.insert(AUTHORIZATION, authorization(credential, &call.url, &call.reach)?);
         }
-        if request.method() == Method::POST {
-            let json = HeaderValue::from_static("application/json");
-            request.headers_mut().insert(CONTENT_TYPE, json);
+        if call.method == Method::POST {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
         let waits = Waits { connect: start + call.connect_deadline.min(LONGEST_WAIT), end };
         let timer = Box::pin(sleep_until(waits.connect.min(end)));
-        let (response, reading, timer) = match self.in_place(&call.url, &call.reach) {
-            Some(pool) => {
-                let (response, reading, timer) = send_in_place(pool, &call, uri, request, waits, timer).await?;
-                (response, Some(reading), timer)
-            }
+        let body = std::mem::take(&mut call.body);
+        let (head, source, timer) = match self.in_place(&call.url, &call.reach) {
+            Some(pool) => send_in_place(pool, &call, uri, headers, body, waits, timer).await?,
             None => {
+                let mut request = Request::new(Full::new(body));
+                *request.method_mut() = call.method.clone();
+                *request.headers_mut() = headers;
                 *request.uri_mut() = uri;
                 let client = self.client(&call.url, &call.reach)?;
-                let (response, timer) = Box::pin(send_pooled(client, &call, request, waits, timer)).await?;
-                (response, None, timer)
+                Box::pin(send_pooled(client, &call, request, waits, timer)).await?
             }
         };
-        let (head, body) = response.into_parts();
-        if Encoding::of(&head.headers) != Some(Encoding::Identity) {
+        let (status, headers) = head;
+        if Encoding::of(&headers) != Some(Encoding::Identity) {
             return Err(CallError::new(CallFailure::BadEncoding));
         }
         let between = call.between_bytes_deadline.min(LONGEST_WAIT);
-        let body = BodyStream::new(body, call.max_response_bytes, between, end, timer);
-        Ok(Response {
-            status: head.status.as_u16(),
-            headers: head.headers,
-            body: match reading {
-                Some(reading) => body.over(reading),
-                None => body,
-            },
-        })
+        let body = BodyStream::new(source, call.max_response_bytes, between, end, timer);
+        Ok(Response { status: status.as_u16(), headers, body })
     }
 }
 
@@ -176,18 +166,23 @@ impl Waits {
     }
 }
 
+/// An answer's head, its body, and the timer for what follows.
+type Answer = ((StatusCode, HeaderMap), Source, Timer);
+
 /// Over a connection that this call drives.
 async fn send_in_place(
     pool: &Arc<PlainPool>,
     call: &Call,
     uri: Uri,
-    mut request: Request<Full<Bytes>>,
+    mut headers: HeaderMap,
+    body: Bytes,
     waits: Waits,
     mut timer: Timer,
-) -> Result<(http::Response<Incoming>, Reading, Timer), CallError> {
+) -> Result<Answer, CallError> {
     let host = uri.authority().and_then(|authority| HeaderValue::from_str(authority.as_str()).ok());
-    request.headers_mut().insert(HOST, host.ok_or_else(bad_request)?);
-    *request.uri_mut() = uri.path_and_query().cloned().map(Uri::from).ok_or_else(bad_request)?;
+    headers.insert(HOST, host.ok_or_else(bad_request)?);
+    let request = Outgoing::new(&call.method, &uri, &headers, body);
+    drop(headers);
     let exchange = tokio::select! {
         biased;
         exchange = pool.connect(&uri) => exchange?,
@@ -196,7 +191,9 @@ async fn send_in_place(
     let limit = waits.first_byte(call, &mut timer);
     tokio::select! {
         biased;
-        answer = pool.send(exchange, &uri, request) => answer.map(|(response, reading)| (response, reading, timer)),
+        answer = pool.send(exchange, &uri, request) => {
+            answer.map(|(status, headers, reading)| ((status, headers), Source::InPlace(reading), timer))
+        }
         () = timer.as_mut() => Err(waits.timed_out(limit, CallFailure::FirstByteTimeout)),
     }
 }
@@ -208,7 +205,7 @@ async fn send_pooled(
     mut request: Request<Full<Bytes>>,
     waits: Waits,
     mut timer: Timer,
-) -> Result<(http::Response<Incoming>, Timer), CallError> {
+) -> Result<Answer, CallError> {
     let mut connection = capture_connection(&mut request);
     let mut response = pin!(client.request(request));
     let early = tokio::select! {
@@ -218,14 +215,19 @@ async fn send_pooled(
         () = timer.as_mut() => return Err(waits.timed_out(waits.connect, CallFailure::ConnectTimeout)),
     };
     if let Some(response) = early {
-        return Ok((response, timer));
+        return Ok(answered(response, timer));
     }
     let limit = waits.first_byte(call, &mut timer);
     tokio::select! {
         biased;
-        response = response => Ok((response?, timer)),
+        response = response => Ok(answered(response?, timer)),
         () = timer.as_mut() => Err(waits.timed_out(limit, CallFailure::FirstByteTimeout)),
     }
+}
+
+fn answered(response: http::Response<Incoming>, timer: Timer) -> Answer {
+    let (head, body) = response.into_parts();
+    ((head.status, head.headers), Source::Pooled(body), timer)
 }
 
 fn bad_request() -> CallError {

@@ -195,6 +195,11 @@ impl CallError {
         Self { failure, detail: None }
     }
 
+    /// [`CallFailure::Protocol`], with what the peer did.
+    pub(crate) fn protocol(why: impl fmt::Display) -> Self {
+        Self::with_detail(CallFailure::Protocol, why)
+    }
+
     fn with_detail(failure: CallFailure, detail: impl fmt::Display) -> Self {
         Self { failure, detail: Some(detail.to_string().into()) }
     }

@@ -186,7 +186,8 @@ impl Live {
         let mut taken = self.take(outcome, gathered);
         let began = Instant::now();
         while self.is_reading() && taken < LARGEST_BURST && began.elapsed() < LONGEST_BURST {
-            let Some(outcome) = ready_soon(self.body.chunk()).await else { break };
+            let turns = u8::from(!self.body.is_in_place());
+            let Some(outcome) = ready_soon(self.body.chunk(), turns).await else { break };
             taken += self.take(outcome, gathered);
         }
         // After `[DONE]` the end of the body was given a chance above, so that the connection can be used again.
@@ -216,15 +217,14 @@ impl Live {
     }
 }
 
-/// What `future` gives at once, or after the connection's own task has had one turn; else nothing.
-async fn ready_soon<T>(future: impl Future<Output = T>) -> Option<T> {
+/// What `future` gives at once, or after the connection's own task has had so many turns; else nothing.
+async fn ready_soon<T>(future: impl Future<Output = T>, mut turns: u8) -> Option<T> {
     let mut future = pin!(future);
-    let mut turn_given = false;
     poll_fn(|context| match future.as_mut().poll(context) {
         Poll::Ready(value) => Poll::Ready(Some(value)),
-        Poll::Pending if turn_given => Poll::Ready(None),
+        Poll::Pending if turns == 0 => Poll::Ready(None),
         Poll::Pending => {
-            turn_given = true;
+            turns -= 1;
             context.waker().wake_by_ref();
             Poll::Pending
         }

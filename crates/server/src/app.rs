@@ -22,6 +22,7 @@ use crate::ops::sessions::Sessions;
 use crate::ops::sites::Sites;
 use crate::ops::tokens::Tokens;
 use crate::ops::trail::Trail;
+use crate::ops::trail_webhook::Delivery;
 use crate::ops::verified::VerifiedTokens;
 use crate::ops::{installation, upstreams};
 use crate::telemetry::Metrics;
@@ -78,6 +79,8 @@ pub struct Parts {
     pub tokens: Tokens,
     /// The audit trail's keys and reserve.
     pub trail: Trail,
+    /// What became of the trail's heads that were sent.
+    pub head_delivery: Delivery,
     /// Tokens that were checked before.
     pub verified: VerifiedTokens,
     /// Keys of refresh tokens, invitations and addresses.
@@ -134,6 +137,8 @@ pub struct Parts {
     pub single_node: bool,
     /// When the store last said that it is there.
     pub ready_at: AtomicI64,
+    /// Places for requests that read the security log back.
+    pub event_reads: Arc<Semaphore>,
     /// Held by the one probe that asks the store.
     pub probing: Semaphore,
     /// Cancelled when no new work is taken.
@@ -230,7 +235,7 @@ impl App {
             limiter: WindowLimiter::new(config.limits.tracked_addresses),
             rules: rules(&config),
             load: Arc::new(LoadGauge::new(config.limits.tighten_above, config.limits.tighten_to)),
-            gate: Arc::new(Gate::new(spared(&config))),
+            gate: Arc::new(Gate::new(config.server.trusted_proxies.clone(), config.blocks.allowed.clone())),
             abuse: Abuse::new(&config.blocks),
             connections: Arc::new(ConnectionCounter::new()),
             account_keys,
@@ -253,6 +258,8 @@ impl App {
             node: NodeId::generate(clock.as_ref(), entropy.as_ref())?,
             single_node: store.engine() == Engine::Sqlite,
             ready_at: AtomicI64::new(i64::MIN),
+            head_delivery: Delivery::default(),
+            event_reads: Arc::new(Semaphore::new(2)),
             probing: Semaphore::new(1),
             stopping: CancellationToken::new(),
             halt: CancellationToken::new(),
@@ -316,6 +323,7 @@ impl App {
             );
         }
         let _ = self.store.remove_node(self.node).await;
+        crate::jobs::tell_administrative_reads(self);
         self.event(EventName::ServerLifecycle, Severity::Info, Outcome::Success).detail("stopped").emit();
         self.events.flush(Duration::from_secs(3)).await;
         self.store.close().await;
@@ -337,6 +345,12 @@ impl EventBuilder<'_> {
         self.event.address = Some(client.address);
         self.event.user_agent = client.user_agent.as_deref().map(Into::into);
         self.event.path = client.path;
+        self
+    }
+
+    /// Whose it is.
+    pub fn owner(mut self, owner: OwnerId) -> Self {
+        self.event.owner = Some(owner);
         self
     }
 
@@ -362,11 +376,6 @@ impl EventBuilder<'_> {
     pub fn emit(self) {
         self.log.emit(self.event);
     }
-}
-
-/// Whoever is never blocked: behind a proxy stands everybody.
-fn spared(config: &Config) -> Vec<ipnet::IpNet> {
-    config.server.trusted_proxies.iter().chain(&config.blocks.allowed).copied().collect()
 }
 
 fn rules(config: &Config) -> Rules {

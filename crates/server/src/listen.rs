@@ -16,6 +16,7 @@ use ipnet::IpNet;
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
@@ -121,7 +122,7 @@ pub async fn serve(
     let ends = Ends::default();
     // Turns every handler into a ready route once, instead of once a request.
     let app = app.with_state(());
-    let protocol = Arc::new(protocol(&settings));
+    let protocols = Arc::new(Protocols::new(&settings));
     let deadlines =
         Deadlines { header: settings.header_timeout, idle: settings.idle_timeout, stall: settings.stall_timeout };
 
@@ -143,7 +144,7 @@ pub async fn serve(
                 {
                     let door = settings.door.clone();
                     let connection = Connection { stream, peer, app: app.clone(), deadlines, guard, door };
-                    tracker.spawn(connection.run(protocol.clone(), ends.clone()));
+                    tracker.spawn(connection.run(protocols.clone(), ends.clone()));
                 }
                 // Otherwise the stream is dropped here, which closes it.
             }
@@ -231,6 +232,29 @@ fn protocol(settings: &ListenSettings) -> auto::Builder<TokioExecutor> {
     builder
 }
 
+/// HTTP/1.1 alone, and whichever of both the client speaks.
+///
+/// Telling them apart by reading holds the first bytes back, so that every buffer behind it starts out doubled; so
+/// the first bytes are looked at where they are, and only a client that may mean HTTP/2 goes that way.
+struct Protocols {
+    http1: auto::Builder<TokioExecutor>,
+    either: auto::Builder<TokioExecutor>,
+}
+
+impl Protocols {
+    fn new(settings: &ListenSettings) -> Self {
+        Self { http1: protocol(settings).http1_only(), either: protocol(settings) }
+    }
+
+    /// The one for a connection that begins like this.
+    fn beginning_with(&self, first: &[u8]) -> &auto::Builder<TokioExecutor> {
+        if HTTP2.starts_with(first) { &self.either } else { &self.http1 }
+    }
+}
+
+/// No method of HTTP/1.1 is called so; that is why HTTP/2 begins with it.
+const HTTP2: &[u8; 3] = b"PRI";
+
 struct Connection {
     stream: TcpStream,
     peer: SocketAddr,
@@ -241,19 +265,29 @@ struct Connection {
 }
 
 impl Connection {
-    fn run(self, protocol: Arc<auto::Builder<TokioExecutor>>, ends: Ends) -> impl Future<Output = ()> {
+    fn run(self, protocols: Arc<Protocols>, ends: Ends) -> impl Future<Output = ()> {
         let Self { stream, peer, app, deadlines, guard, door } = self;
         let activity = Arc::new(Activity::new());
         async move {
-            let stream = NotedStream::new(stream, activity.clone());
-            let front = Front::new(app, PeerAddress(peer), activity.clone());
-            let http = protocol.serve_connection(stream, front);
-            let shut = async {
+            let mut shut = pin!(async {
                 match &door {
                     Some(door) => door.shuts(peer.ip()).await,
                     None => std::future::pending().await,
                 }
+            });
+            let mut first = [0; HTTP2.len()];
+            let read = tokio::select! {
+                biased;
+                read = stream.peek(&mut first) => read.unwrap_or(0),
+                () = shut.as_mut() => return,
+                () = ends.drain.cancelled() => return,
+                () = tokio::time::sleep(deadlines.header) => return,
             };
+            let stream = NotedStream::new(stream, activity.clone());
+            let front = Front::new(app, PeerAddress(peer), activity.clone());
+            let protocol = protocols.beginning_with(&first[..read]);
+            // In a box: moved on by value, there would be room for it twice.
+            let http = Box::pin(protocol.serve_connection(stream, front));
             let ending = tokio::select! {
                 biased;
                 ending = watch::run(http, &activity, deadlines, &ends) => ending,
@@ -301,6 +335,18 @@ mod tests {
         assert!(!stream.nodelay().unwrap(), "the system's default");
         prepare(&stream).unwrap();
         assert!(stream.nodelay().unwrap());
+    }
+
+    #[test]
+    fn only_what_may_become_http2_is_treated_as_undecided() {
+        let protocols = Protocols::new(&ListenSettings::default());
+        let undecided = |first: &[u8]| std::ptr::eq(protocols.beginning_with(first), &raw const protocols.either);
+        for first in [&b""[..], b"P", b"PR", b"PRI"] {
+            assert!(undecided(first), "{first:?}");
+        }
+        for first in [&b"G"[..], b"PO", b"POS", b"GET", b"pri", b"\r\n", b"\x16\x03\x01"] {
+            assert!(!undecided(first), "{first:?}");
+        }
     }
 
     #[test]

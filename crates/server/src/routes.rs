@@ -17,6 +17,9 @@ use http::{Method, StatusCode};
 /// The one route whose refusal every page may read: it tells a page's owner what to do. Preflights ask for it by name.
 pub const TICKETS: &str = "/api/v1/widget/tickets";
 
+/// What a lockdown leaves open where whoever switched it on allowed logging in. Nobody becomes a user meanwhile.
+pub const IN_LOCKDOWN: [&str; 2] = ["/api/v1/auth/login", "/api/v1/auth/refresh"];
+
 /// Who may call a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Policy {
@@ -31,6 +34,8 @@ pub enum Policy {
     Manage(KeyScope, Role),
     /// A user of at least this role, by an access token, from our own pages or a program.
     User(Role),
+    /// A user of any role, also one who must have a second factor and has none: what they need to get one, or to leave.
+    Enrolment,
     /// Whoever has a password or a token in the body, from our own pages or a program. Ops checks it.
     SignIn,
     /// A visitor with a token of ours, from the origin that the token was minted for.
@@ -100,14 +105,21 @@ impl std::fmt::Debug for Route {
 
 /// Every route of the public listener.
 pub fn table() -> Vec<Route> {
-    use Policy::{NamedOrigin, Public, SignIn, SiteOrigin, User, Visitor};
+    use Policy::{Enrolment, NamedOrigin, Public, SignIn, SiteOrigin, User, Visitor};
     const READ: Policy = Policy::Manage(KeyScope::Manage, Role::Viewer);
     const CHANGE: Policy = Policy::Manage(KeyScope::Manage, Role::Member);
+    const DESTROY: Policy = Policy::Manage(KeyScope::Manage, Role::Admin);
+    // Programs do not look after the installation, and a key that deploys pages reads no log.
+    const ADMIN: Policy = User(Role::Admin);
     const ANYONE: Policy = User(Role::Viewer);
     const GET: &Method = &Method::GET;
     const POST: &Method = &Method::POST;
+    const PUT: &Method = &Method::PUT;
     const PATCH: &Method = &Method::PATCH;
     const DELETE: &Method = &Method::DELETE;
+    const TALKS: &str = "/api/v1/sites/{id}/conversations";
+    const TALK: &str = "/api/v1/conversations/{conversation}";
+    const WORDS: &str = "/api/v1/conversations/{conversation}/messages";
     let mut table = Table::default();
     let t = &mut table;
 
@@ -115,6 +127,8 @@ pub fn table() -> Vec<Route> {
     t.row(GET, "/readyz", Public, Limit::Health, Class::Health, api::health::get_readiness);
     t.row(GET, "/openapi.json", Public, Limit::Files, Class::Asset, api::documents::get_openapi);
     t.row(GET, "/docs", Public, Limit::Files, Class::Page, ui::get_docs);
+    t.row(GET, "/account/accept", Public, Limit::Files, Class::Page, ui::get_accept);
+    t.row(GET, "/account/recover", Public, Limit::Files, Class::Page, ui::get_recover);
     t.row(GET, "/widget.js", Public, Limit::Files, Class::Loader, ui::get_loader);
     t.row(GET, "/widget/{digest}/widget.js", Public, Limit::Files, Class::Loader, ui::get_pinned_loader);
     t.row(GET, "/preview/{site}", Public, Limit::Files, Class::Page, ui::get_preview);
@@ -132,20 +146,75 @@ pub fn table() -> Vec<Route> {
     t.row(POST, "/api/v1/widget/feedback", Visitor, Limit::Chat, Class::Api, api::widget_feedback::create_feedback);
 
     t.row(GET, "/api/v1/sites", READ, Limit::Api, Class::Api, api::sites::list_sites);
+    t.row(POST, "/api/v1/sites", CHANGE, Limit::Api, Class::Api, api::sites::create_site);
     t.row(GET, "/api/v1/sites/{id}", READ, Limit::Api, Class::Api, api::sites::get_site);
     t.row(PATCH, "/api/v1/sites/{id}", CHANGE, Limit::Api, Class::Api, api::sites::update_site);
+    t.row(DELETE, "/api/v1/sites/{id}", DESTROY, Limit::Api, Class::Api, api::sites::delete_site);
+    t.row(GET, "/api/v1/sites/{id}/sources", READ, Limit::Api, Class::Api, api::site_sources::list_sources);
+    t.row(GET, "/api/v1/sites/{id}/crawls", READ, Limit::Api, Class::Api, api::site_sources::list_crawls);
+    t.row(POST, "/api/v1/sites/{id}/crawls", CHANGE, Limit::Api, Class::Api, api::site_sources::create_crawl);
     t.row(POST, "/api/v1/sites/{id}/origins", CHANGE, Limit::Api, Class::Api, api::site_origins::create_origin);
     t.row(GET, "/api/v1/sites/{id}/refused-origins", READ, Limit::Api, Class::Api, api::site_origins::list_refused);
+    t.row(GET, TALKS, READ, Limit::Api, Class::Api, api::conversations::list_conversations);
+    t.row(GET, WORDS, CHANGE, Limit::Api, Class::Api, api::conversations::list_messages);
+    t.row(DELETE, TALK, DESTROY, Limit::Api, Class::Api, api::conversations::delete_conversation);
+    t.row(GET, "/api/v1/usage", READ, Limit::Api, Class::Api, api::usage::list_usage);
+
+    t.row(GET, "/api/v1/events", ADMIN, Limit::Api, Class::Api, api::events::list_events);
+    t.row(GET, "/api/v1/blocks", ADMIN, Limit::Api, Class::Api, api::blocks::list_blocks);
+    t.row(POST, "/api/v1/blocks", ADMIN, Limit::Api, Class::Api, api::blocks::create_block);
+    t.row(DELETE, "/api/v1/blocks", ADMIN, Limit::Api, Class::Api, api::blocks::delete_block);
+    t.row(GET, "/api/v1/lockdown", ADMIN, Limit::Api, Class::Api, api::lockdown::get_lockdown);
+    t.row(PUT, "/api/v1/lockdown", ADMIN, Limit::Api, Class::Api, api::lockdown::begin_lockdown);
+    t.row(DELETE, "/api/v1/lockdown", ADMIN, Limit::Api, Class::Api, api::lockdown::end_lockdown);
 
     t.row(POST, "/api/v1/auth/setup", SignIn, Limit::SignIn, Class::Api, api::auth_setup::create_first_user);
     t.row(POST, "/api/v1/auth/accept", SignIn, Limit::SignIn, Class::Api, api::invitations::accept_invitation);
+    t.row(POST, "/api/v1/auth/recover", SignIn, Limit::SignIn, Class::Api, api::auth_recover::recover_account);
+    t.row(POST, "/api/v1/auth/register", SignIn, Limit::SignIn, Class::Api, api::auth_register::register_owner);
     t.row(POST, "/api/v1/auth/login", SignIn, Limit::SignIn, Class::Api, api::auth_login::create_login);
     t.row(POST, "/api/v1/auth/refresh", SignIn, Limit::SignIn, Class::Api, api::auth_login::refresh_login);
-    t.row(POST, "/api/v1/auth/logout", ANYONE, Limit::Api, Class::Api, api::auth_login::end_login);
-    t.row(GET, "/api/v1/auth/me", ANYONE, Limit::Api, Class::Api, api::account::get_me);
+    t.row(POST, "/api/v1/auth/logout", Enrolment, Limit::Api, Class::Api, api::auth_login::end_login);
+    t.row(GET, "/api/v1/auth/me", Enrolment, Limit::Api, Class::Api, api::account::get_me);
+    t.row(PATCH, "/api/v1/account", ANYONE, Limit::Api, Class::Api, api::account::update_account);
+    t.row(DELETE, "/api/v1/account", ANYONE, Limit::Api, Class::Api, api::account::delete_account);
+    t.row(POST, "/api/v1/account/password", ANYONE, Limit::SignIn, Class::Api, api::account::change_password);
     t.row(GET, "/api/v1/account/sessions", ANYONE, Limit::Api, Class::Api, api::account::list_sessions);
     t.row(DELETE, "/api/v1/account/sessions/{login}", ANYONE, Limit::Api, Class::Api, api::account::delete_session);
-    t.row(POST, "/api/v1/invitations", User(Role::Admin), Limit::Api, Class::Api, api::invitations::create_invitation);
+    t.row(POST, "/api/v1/account/totp", Enrolment, Limit::SignIn, Class::Api, api::account_factor::begin_totp);
+    t.row(
+        POST,
+        "/api/v1/account/totp/confirm",
+        Enrolment,
+        Limit::SignIn,
+        Class::Api,
+        api::account_factor::confirm_totp,
+    );
+    t.row(DELETE, "/api/v1/account/totp", Enrolment, Limit::SignIn, Class::Api, api::account_factor::delete_totp);
+    t.row(
+        POST,
+        "/api/v1/account/recovery-codes",
+        Enrolment,
+        Limit::SignIn,
+        Class::Api,
+        api::account_factor::renew_codes,
+    );
+    t.row(GET, "/api/v1/users", ADMIN, Limit::Api, Class::Api, api::users::list_users);
+    t.row(GET, "/api/v1/users/{user}", ADMIN, Limit::Api, Class::Api, api::users::get_user);
+    t.row(PATCH, "/api/v1/users/{user}", ADMIN, Limit::Api, Class::Api, api::users::update_user);
+    t.row(DELETE, "/api/v1/users/{user}", ADMIN, Limit::Api, Class::Api, api::users::delete_user);
+    t.row(POST, "/api/v1/users/{user}/unlock", ADMIN, Limit::Api, Class::Api, api::users::unlock_user);
+    t.row(POST, "/api/v1/users/{user}/recovery", ADMIN, Limit::Api, Class::Api, api::users::create_recovery);
+    t.row(GET, "/api/v1/invitations", ADMIN, Limit::Api, Class::Api, api::invitations::list_invitations);
+    t.row(POST, "/api/v1/invitations", ADMIN, Limit::Api, Class::Api, api::invitations::create_invitation);
+    t.row(
+        DELETE,
+        "/api/v1/invitations/{invitation}",
+        ADMIN,
+        Limit::Api,
+        Class::Api,
+        api::invitations::delete_invitation,
+    );
 
     table.routes
 }

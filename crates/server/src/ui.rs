@@ -46,6 +46,10 @@ struct EmbedFiles;
 struct DocsFiles;
 
 #[derive(Embed)]
+#[folder = "../../ui/account"]
+struct AccountFiles;
+
+#[derive(Embed)]
 #[folder = "../../ui/dist/loader"]
 struct LoaderFiles;
 
@@ -75,11 +79,13 @@ struct Representation {
 static FILES: LazyLock<BTreeMap<String, File>> = LazyLock::new(|| {
     let embed = EmbedFiles::iter().map(|name| ("embed", EmbedFiles::get(&name), name));
     let docs = DocsFiles::iter().map(|name| ("docs", DocsFiles::get(&name), name));
+    let account = AccountFiles::iter().map(|name| ("account", AccountFiles::get(&name), name));
     let loader = LoaderFiles::iter().map(|name| ("loader", LoaderFiles::get(&name), name));
     let preview = PreviewFiles::iter().map(|name| ("preview", PreviewFiles::get(&name), name));
     let notice = NoticeFiles::iter().map(|name| ("notice", NoticeFiles::get(&name), name));
     embed
         .chain(docs)
+        .chain(account)
         .chain(loader)
         .chain(preview)
         .chain(notice)
@@ -193,10 +199,24 @@ pub async fn get_docs(headers: HeaderMap) -> ApiResult<Response> {
     serve("docs/docs.html", &headers, CHECKED)
 }
 
+/// The page that takes an invitation's token from behind the `#` of its address.
+#[utoipa::path(get, path = "/account/accept", tag = "pages",
+    responses((status = 200, description = "The page.", content_type = "text/html")))]
+pub async fn get_accept(headers: HeaderMap) -> ApiResult<Response> {
+    serve("account/index.html", &headers, CHECKED)
+}
+
+/// The page that takes a recovery's token from behind the `#` of its address.
+#[utoipa::path(get, path = "/account/recover", tag = "pages",
+    responses((status = 200, description = "The page.", content_type = "text/html")))]
+pub async fn get_recover(headers: HeaderMap) -> ApiResult<Response> {
+    serve("account/index.html", &headers, CHECKED)
+}
+
 /// A script, style or image of our own pages.
 #[utoipa::path(get, path = "/assets/{folder}/{file}", tag = "pages",
     params(
-        ("folder" = String, Path, description = "`embed`, `docs`, `notice` or `preview`."),
+        ("folder" = String, Path, description = "`embed`, `docs`, `account`, `notice` or `preview`."),
         ("file" = String, Path, description = "The file's name.")),
     responses(
         (status = 200, description = "The file."),

@@ -13,9 +13,11 @@ use chatward_types::{Error, Result, Timestamp};
 pub const MOST_BLOCKS: u32 = 10_000;
 
 const PUT_BLOCK: Statement = Statement::both(
-    "INSERT INTO blocks (network, until_at, reason, created_by, created_at, strikes) VALUES ($1, $2, $3, $4, $5, $6)
+    "INSERT INTO blocks (network, until_at, reason, created_by, created_at, strikes, forced)
+     VALUES ($1, $2, $3, $4, $5, $6, $7)
      ON CONFLICT (network) DO UPDATE SET until_at = excluded.until_at, reason = excluded.reason,
-       created_by = excluded.created_by, created_at = excluded.created_at, strikes = excluded.strikes",
+       created_by = excluded.created_by, created_at = excluded.created_at, strikes = excluded.strikes,
+       forced = excluded.forced",
 );
 const COUNT_BLOCKS: Statement = Statement::both("SELECT CAST(COUNT(*) AS BIGINT) FROM blocks");
 /// Room for one: the block with an end that ends first.
@@ -23,20 +25,30 @@ const DROP_SOONEST: Statement = Statement::both(
     "DELETE FROM blocks WHERE network =
        (SELECT network FROM blocks WHERE until_at IS NOT NULL ORDER BY until_at, network LIMIT 1)",
 );
-const GET_BLOCK: Statement =
-    Statement::both("SELECT network, until_at, reason, created_by, created_at, strikes FROM blocks WHERE network = $1");
+const GET_BLOCK: Statement = Statement::both(
+    "SELECT network, until_at, reason, created_by, created_at, strikes, forced FROM blocks WHERE network = $1",
+);
 const LIST_BLOCKS: Statement = Statement::both(
-    "SELECT network, until_at, reason, created_by, created_at, strikes FROM blocks
+    "SELECT network, until_at, reason, created_by, created_at, strikes, forced FROM blocks
      WHERE until_at IS NULL OR until_at > $1 ORDER BY created_at, network LIMIT $2",
+);
+const LIST_BLOCKS_AFTER: Statement = Statement::both(
+    "SELECT network, until_at, reason, created_by, created_at, strikes, forced FROM blocks
+     WHERE (until_at IS NULL OR until_at > $1) AND network > $2 ORDER BY network LIMIT $3",
 );
 const DELETE_BLOCK: Statement = Statement::both("DELETE FROM blocks WHERE network = $1");
 const PRUNE_BLOCKS: Statement = Statement::both("DELETE FROM blocks WHERE until_at IS NOT NULL AND until_at < $1");
 
 const LOCKDOWN: &str = "lockdown";
-const GET_LOCKDOWN: Statement = Statement::both("SELECT reason, created_by, created_at FROM lockdown WHERE name = $1");
+const GET_LOCKDOWN: Statement =
+    Statement::both("SELECT reason, created_by, created_at, allow_sign_in FROM lockdown WHERE name = $1");
 const SET_LOCKDOWN: Statement = Statement::both(
-    "INSERT INTO lockdown (name, reason, created_by, created_at) VALUES ($1, $2, $3, $4)
+    "INSERT INTO lockdown (name, reason, created_by, created_at, allow_sign_in) VALUES ($1, $2, $3, $4, $5)
      ON CONFLICT (name) DO NOTHING",
+);
+const CHANGE_LOCKDOWN: Statement = Statement::both(
+    "UPDATE lockdown SET reason = $2, created_by = $3, created_at = $4, allow_sign_in = $5
+     WHERE name = $1 AND allow_sign_in <> $5",
 );
 const LIFT_LOCKDOWN: Statement = Statement::both("DELETE FROM lockdown WHERE name = $1");
 
@@ -55,8 +67,10 @@ pub struct BlockRow {
     pub created_at: Timestamp,
     /// How often it was blocked automatically; each time for longer.
     pub strikes: u32,
+    /// Whether it holds for networks that are otherwise never blocked.
+    pub forced: bool,
 }
-row!(BlockRow { network, until = "until_at", reason, created_by, created_at, strikes });
+row!(BlockRow { network, until = "until_at", reason, created_by, created_at, strikes, forced });
 
 /// The lockdown while it is on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,8 +81,10 @@ pub struct LockdownRow {
     pub created_by: String,
     /// When, in microseconds.
     pub created_at: Timestamp,
+    /// Whether people may log in meanwhile.
+    pub allow_sign_in: bool,
 }
-row!(LockdownRow { reason, created_by, created_at });
+row!(LockdownRow { reason, created_by, created_at, allow_sign_in });
 
 impl Store {
     /// Blocks a network, or changes its block.
@@ -95,6 +111,7 @@ impl Store {
             &block.created_by,
             block.created_at,
             block.strikes,
+            block.forced,
         )?;
         record_change(&mut tx, change::BLOCKS_CHANGED, None, &[&block.network], block.created_at).await?;
         tx.commit().await
@@ -118,6 +135,17 @@ impl Store {
     pub async fn list_blocks(&self, now: Timestamp) -> Result<Vec<BlockRow>> {
         let mut tx = self.read_global().await?;
         let blocks = rows!(BlockRow, tx, LIST_BLOCKS, now, MOST_BLOCKS)?;
+        tx.commit().await?;
+        Ok(blocks)
+    }
+
+    /// Up to `limit` blocks that hold at `now`, by network, those after this one.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn list_blocks_after(&self, network: &str, now: Timestamp, limit: u32) -> Result<Vec<BlockRow>> {
+        let mut tx = self.read_global().await?;
+        let blocks = rows!(BlockRow, tx, LIST_BLOCKS_AFTER, now, network, limit)?;
         tx.commit().await?;
         Ok(blocks)
     }
@@ -158,14 +186,17 @@ impl Store {
         Ok(lockdown)
     }
 
-    /// Switches the lockdown on. `false` when it was on already.
+    /// Switches the lockdown on, or changes whether people may log in during it. `false` when it was so already.
     ///
     /// # Errors
     /// When the database does not answer.
     pub async fn set_lockdown(&self, lockdown: &LockdownRow) -> Result<bool> {
         let mut tx = self.write_global().await?;
         let at = lockdown.created_at;
-        if execute!(tx, SET_LOCKDOWN, LOCKDOWN, &lockdown.reason, &lockdown.created_by, at)? == 0 {
+        let (reason, by, sign_in) = (&lockdown.reason, &lockdown.created_by, lockdown.allow_sign_in);
+        if execute!(tx, SET_LOCKDOWN, LOCKDOWN, reason, by, at, sign_in)? == 0
+            && execute!(tx, CHANGE_LOCKDOWN, LOCKDOWN, reason, by, at, sign_in)? == 0
+        {
             return Ok(false);
         }
         record_change(&mut tx, change::LOCKDOWN_CHANGED, None, &["on"], at).await?;

@@ -3,7 +3,7 @@
 //! Owns: the table `invitations`. A row is there as long as its link holds; whoever claims it removes it, so that of two
 //! who try at once one succeeds. Never sees a link's secret, only its hash.
 
-use crate::statement::{Statement, execute, first, row, value};
+use crate::statement::{Statement, execute, first, row, rows, value};
 use crate::store::Store;
 use crate::tx::Tx;
 use chatward_types::{InvitationId, Result, Role, Scope, Timestamp, UserId};
@@ -14,6 +14,10 @@ const INSERT_INVITATION: Statement = Statement::both(
 );
 const GET_INVITATION: Statement = Statement::both(
     "SELECT id, hash, email, role, invited_by, created_at, expires_at FROM invitations WHERE owner_id = $1 AND id = $2",
+);
+const LIST_INVITATIONS: Statement = Statement::both(
+    "SELECT id, hash, email, role, invited_by, created_at, expires_at FROM invitations
+     WHERE owner_id = $1 AND expires_at > $2 ORDER BY id LIMIT 1000",
 );
 const COUNT_INVITATIONS: Statement =
     Statement::both("SELECT CAST(COUNT(*) AS BIGINT) FROM invitations WHERE owner_id = $1");
@@ -73,10 +77,39 @@ impl Store {
     /// When the database does not answer.
     pub async fn get_invitation(&self, scope: &Scope, id: InvitationId) -> Result<Option<InvitationRow>> {
         let mut tx = self.read(scope).await?;
-        let invitation = first!(InvitationRow, tx, GET_INVITATION, scope.owner(), id)?;
+        let invitation = get(&mut tx, scope, id).await?;
         tx.commit().await?;
         Ok(invitation)
     }
+
+    /// The owner's invitations that hold, oldest first; at most 1000.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn list_invitations(&self, scope: &Scope, now: Timestamp) -> Result<Vec<InvitationRow>> {
+        let mut tx = self.read(scope).await?;
+        let invitations = rows!(InvitationRow, tx, LIST_INVITATIONS, scope.owner(), now)?;
+        tx.commit().await?;
+        Ok(invitations)
+    }
+
+    /// Takes an invitation back. `false` when it is not there any more.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn remove_invitation(&self, scope: &Scope, id: InvitationId) -> Result<bool> {
+        let mut tx = self.write(scope).await?;
+        if !claim(&mut tx, scope, id).await? {
+            return Ok(false);
+        }
+        tx.commit().await?;
+        Ok(true)
+    }
+}
+
+/// One invitation, in a transaction that goes on.
+pub(crate) async fn get(tx: &mut Tx, scope: &Scope, id: InvitationId) -> Result<Option<InvitationRow>> {
+    first!(InvitationRow, tx, GET_INVITATION, scope.owner(), id)
 }
 
 /// Uses an invitation up, in the transaction that makes the user. `false` when it is not there any more.

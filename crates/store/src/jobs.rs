@@ -6,7 +6,7 @@
 use crate::engine_sql::CLAIM_JOB;
 use crate::statement::{Statement, execute, first, row, rows, words};
 use crate::store::Store;
-use chatward_types::{Error, JobId, NodeId, OwnerId, Result, Timestamp};
+use chatward_types::{Error, JobId, NodeId, OwnerId, Result, Scope, Timestamp};
 
 /// How often a job is begun before it counts as failed.
 pub const JOB_ATTEMPTS: i64 = 3;
@@ -36,6 +36,10 @@ const GET_JOB: Statement = Statement::both(
 const LIST_JOBS: Statement = Statement::both(
     "SELECT id, owner_id, kind, subject, state, attempts, node_id, lease_until, progress, outcome, created_at, updated_at
      FROM jobs ORDER BY created_at DESC, id DESC LIMIT $1",
+);
+const LIST_SUBJECT_JOBS: Statement = Statement::both(
+    "SELECT id, owner_id, kind, subject, state, attempts, node_id, lease_until, progress, outcome, created_at, updated_at
+     FROM jobs WHERE kind = $1 AND subject = $2 AND owner_id = $3 AND id < $4 ORDER BY id DESC LIMIT $5",
 );
 const PRUNE_JOBS: Statement = Statement::both("DELETE FROM jobs WHERE state IN ('done', 'failed') AND created_at < $1");
 
@@ -187,6 +191,26 @@ impl Store {
     pub async fn list_jobs(&self, limit: u32) -> Result<Vec<JobRow>> {
         let mut tx = self.read_global().await?;
         let jobs = rows!(JobRow, tx, LIST_JOBS, limit)?;
+        tx.commit().await?;
+        Ok(jobs)
+    }
+
+    /// Up to `limit` jobs of a kind for one subject of an owner, newest first, those older than `before` alone.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn list_subject_jobs(
+        &self,
+        scope: &Scope,
+        kind: &str,
+        subject: &str,
+        before: Option<JobId>,
+        limit: u32,
+    ) -> Result<Vec<JobRow>> {
+        // Every id is smaller than this text, in every collation.
+        let before = before.map_or_else(|| "zzzz".to_owned(), |id| id.to_string());
+        let mut tx = self.read_global().await?;
+        let jobs = rows!(JobRow, tx, LIST_SUBJECT_JOBS, kind, subject, scope.owner(), before, limit)?;
         tx.commit().await?;
         Ok(jobs)
     }

@@ -53,6 +53,12 @@ const LIST_PAGES: Statement = Statement::both(
        (SELECT MAX(generation) FROM pages WHERE owner_id = $1 AND site_id = $2)
      ORDER BY fetched_at, id LIMIT $3",
 );
+const LIST_SOURCES: Statement = Statement::both(
+    "SELECT id, url, title, status, reason, chunks, bytes, language, fetched_at FROM pages
+     WHERE owner_id = $1 AND site_id = $2 AND generation =
+       (SELECT index_generation FROM sites WHERE owner_id = $1 AND id = $2) AND id > $3
+     ORDER BY id LIMIT $4",
+);
 
 /// A page that a crawl came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -200,6 +206,24 @@ impl Store {
     pub async fn list_pages(&self, scope: &Scope, site: SiteId) -> Result<Vec<PageRow>> {
         let mut tx = self.read(scope).await?;
         let pages = rows!(PageRow, tx, LIST_PAGES, scope.owner(), site, LIST_LIMIT)?;
+        tx.commit().await?;
+        Ok(pages)
+    }
+
+    /// Up to `limit` pages of the generation that answers, in the order they were fetched, those after `after` alone.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn list_sources(
+        &self,
+        scope: &Scope,
+        site: SiteId,
+        after: Option<PageId>,
+        limit: u32,
+    ) -> Result<Vec<PageRow>> {
+        let after = after.map(|id| id.to_string()).unwrap_or_default();
+        let mut tx = self.read(scope).await?;
+        let pages = rows!(PageRow, tx, LIST_SOURCES, scope.owner(), site, after, limit)?;
         tx.commit().await?;
         Ok(pages)
     }

@@ -61,9 +61,11 @@ impl Store {
     /// When the database does not answer.
     pub async fn forget_login_attempts(&self, lookup: &str) -> Result<bool> {
         let mut tx = self.write_global().await?;
-        let forgotten = execute!(tx, FORGET, lookup)?;
+        if execute!(tx, FORGET, lookup)? == 0 {
+            return Ok(false);
+        }
         tx.commit().await?;
-        Ok(forgotten == 1)
+        Ok(true)
     }
 
     /// Forgets addresses that were last tried before `before`, and the least recent beyond `most`. Returns how many.

@@ -10,12 +10,14 @@ use crate::tx::Tx;
 use chatward_types::{LoginId, Result, Scope, Timestamp, UserId};
 
 const INSERT_LOGIN: Statement = Statement::both(
-    "INSERT INTO logins (owner_id, id, user_id, hash, user_agent, network, created_at, last_used_at, expires_at, ended_at)
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8, NULL)",
+    "INSERT INTO logins (owner_id, id, user_id, hash, user_agent, network, created_at, last_used_at, expires_at, ended_at,
+       proven_at)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8, NULL, $9)",
 );
 const STANDS: Statement = Statement::both(
     "SELECT CAST(COUNT(*) AS BIGINT) FROM users
-     WHERE owner_id = $1 AND id = $2 AND password = $3 AND state = 'active'",
+     WHERE owner_id = $1 AND id = $2 AND password = $3 AND state = 'active' AND COALESCE((
+       SELECT confirmed_at FROM second_factors WHERE owner_id = $1 AND user_id = $2), 0) = $4",
 );
 const DELETE_OLDEST: Statement = Statement::both(
     "DELETE FROM logins WHERE owner_id = $1 AND user_id = $2 AND id <> $3 AND id NOT IN
@@ -23,11 +25,15 @@ const DELETE_OLDEST: Statement = Statement::both(
         ORDER BY created_at DESC, id DESC LIMIT $4)",
 );
 const GET_LOGIN: Statement = Statement::both(
-    "SELECT id, user_id, hash, user_agent, network, created_at, last_used_at, expires_at, ended_at FROM logins
+    "SELECT id, user_id, hash, user_agent, network, created_at, last_used_at, expires_at, ended_at, proven_at,
+       (SELECT confirmed_at FROM second_factors f WHERE f.owner_id = $1 AND f.user_id = logins.user_id) AS factor_since
+     FROM logins
      WHERE owner_id = $1 AND id = $2",
 );
 const LIST_LOGINS: Statement = Statement::both(
-    "SELECT id, user_id, hash, user_agent, network, created_at, last_used_at, expires_at, ended_at FROM logins
+    "SELECT id, user_id, hash, user_agent, network, created_at, last_used_at, expires_at, ended_at, proven_at,
+       (SELECT confirmed_at FROM second_factors f WHERE f.owner_id = $1 AND f.user_id = logins.user_id) AS factor_since
+     FROM logins
      WHERE owner_id = $1 AND user_id = $2 AND ended_at IS NULL AND expires_at > $3
      ORDER BY last_used_at DESC, id DESC LIMIT 1000",
 );
@@ -39,6 +45,15 @@ const END_LOGIN: Statement =
     Statement::both("UPDATE logins SET ended_at = $3 WHERE owner_id = $1 AND id = $2 AND ended_at IS NULL");
 const END_LOGINS: Statement =
     Statement::both("UPDATE logins SET ended_at = $3 WHERE owner_id = $1 AND user_id = $2 AND ended_at IS NULL");
+const END_OTHER_LOGINS: Statement = Statement::both(
+    "UPDATE logins SET ended_at = $4 WHERE owner_id = $1 AND user_id = $2 AND id <> $3 AND ended_at IS NULL",
+);
+const PROVE_LOGIN: Statement = Statement::both(
+    "UPDATE logins SET proven_at = $4
+     WHERE owner_id = $1 AND user_id = $2 AND id = $3 AND ended_at IS NULL AND expires_at > $4",
+);
+const UNPROVE_LOGINS: Statement =
+    Statement::both("UPDATE logins SET proven_at = NULL WHERE owner_id = $1 AND user_id = $2");
 
 /// A login.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,6 +76,10 @@ pub struct LoginRow {
     pub expires_at: Timestamp,
     /// When it was ended, in microseconds.
     pub ended_at: Option<Timestamp>,
+    /// When its user proved their second factor in it, in microseconds.
+    pub proven_at: Option<Timestamp>,
+    /// Since when its user has a second factor, in microseconds, as it is while this is read.
+    pub factor_since: Option<Timestamp>,
 }
 row!(LoginRow {
     id,
@@ -71,7 +90,9 @@ row!(LoginRow {
     created_at,
     last_used_at,
     expires_at,
-    ended_at
+    ended_at,
+    proven_at,
+    factor_since
 });
 
 /// What a rotation writes.
@@ -90,9 +111,9 @@ pub struct Rotation<'a> {
 }
 
 impl Store {
-    /// Adds a login of an active user whose password is still proven by `proof`; of each user's the newest `most` stay.
-    /// `false` when the user is not there, was shut out or got another password meanwhile. `last_used_at` and `ended_at` of
-    /// the row do not count.
+    /// Adds a login of an active user whose password is still proven by `proof`, and who has the second factor of
+    /// `factor_since`, or none; of each user's the newest `most` stay. `false` when the user is not there, was shut out, or
+    /// got another password or another factor meanwhile. `last_used_at` and `ended_at` of the row do not count.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -100,7 +121,7 @@ impl Store {
         let mut tx = self.write(scope).await?;
         // What ends every login of a user holds the same lock: it sees this one, or this one sees what it did.
         value!(String, tx, LOCK_USERS)?;
-        if value!(i64, tx, STANDS, scope.owner(), login.user, proof)? != Some(1) {
+        if value!(i64, tx, STANDS, scope.owner(), login.user, proof, login.factor_since.unwrap_or(0))? != Some(1) {
             return Ok(false);
         }
         execute!(
@@ -114,6 +135,7 @@ impl Store {
             &login.network,
             login.created_at,
             login.expires_at,
+            login.proven_at,
         )?;
         execute!(tx, DELETE_OLDEST, scope.owner(), login.user, login.id, most.saturating_sub(1))?;
         tx.commit().await?;
@@ -160,14 +182,33 @@ impl Store {
     /// When the database does not answer.
     pub async fn end_login(&self, scope: &Scope, id: LoginId, now: Timestamp) -> Result<bool> {
         let mut tx = self.write(scope).await?;
-        let ended = execute!(tx, END_LOGIN, scope.owner(), id, now)?;
+        if execute!(tx, END_LOGIN, scope.owner(), id, now)? == 0 {
+            return Ok(false);
+        }
         tx.commit().await?;
-        Ok(ended == 1)
+        Ok(true)
     }
 }
 
 /// Ends every login of a user, in the transaction that is the reason.
 pub(crate) async fn end_all(tx: &mut Tx, scope: &Scope, user: UserId, now: Timestamp) -> Result<()> {
     execute!(tx, END_LOGINS, scope.owner(), user, now)?;
+    Ok(())
+}
+
+/// Ends every login of a user but one, in the transaction that is the reason.
+pub(crate) async fn end_others(tx: &mut Tx, scope: &Scope, user: UserId, stays: LoginId, now: Timestamp) -> Result<()> {
+    execute!(tx, END_OTHER_LOGINS, scope.owner(), user, stays, now)?;
+    Ok(())
+}
+
+/// Notes that a login's user has proved their second factor in it. `false` when it does not hold.
+pub(crate) async fn prove(tx: &mut Tx, scope: &Scope, user: UserId, id: LoginId, now: Timestamp) -> Result<bool> {
+    Ok(execute!(tx, PROVE_LOGIN, scope.owner(), user, id, now)? == 1)
+}
+
+/// Forgets of every login of a user that a second factor was proven: it is gone.
+pub(crate) async fn unprove_all(tx: &mut Tx, scope: &Scope, user: UserId) -> Result<()> {
+    execute!(tx, UNPROVE_LOGINS, scope.owner(), user)?;
     Ok(())
 }

@@ -63,6 +63,30 @@ const MIGRATIONS: &[Migration] = &[
             include_str!("../migrations/postgres/0004_trail.sql"),
         ),
     },
+    Migration {
+        version: 5,
+        name: "0005_users",
+        text: Statement::pair(
+            include_str!("../migrations/sqlite/0005_users.sql"),
+            include_str!("../migrations/postgres/0005_users.sql"),
+        ),
+    },
+    Migration {
+        version: 6,
+        name: "0006_second_factor",
+        text: Statement::pair(
+            include_str!("../migrations/sqlite/0006_second_factor.sql"),
+            include_str!("../migrations/postgres/0006_second_factor.sql"),
+        ),
+    },
+    Migration {
+        version: 9,
+        name: "0009_owners",
+        text: Statement::pair(
+            include_str!("../migrations/sqlite/0009_owners.sql"),
+            include_str!("../migrations/postgres/0009_owners.sql"),
+        ),
+    },
 ];
 
 const CREATE_TABLE: Statement = Statement::both(

@@ -5,6 +5,7 @@
 
 use crate::statement::{Statement, execute, first, row, rows};
 use crate::store::Store;
+use crate::tx::Tx;
 use chatward_types::{OwnerId, Result, Scope, Timestamp};
 
 const INSERT_OWNER: Statement = Statement::both("INSERT INTO owners (owner_id, name, created_at) VALUES ($1, $2, $3)");
@@ -34,7 +35,7 @@ impl Store {
     /// [`chatward_types::Kind::Conflict`] when the id is taken.
     pub async fn insert_owner(&self, id: OwnerId, name: &str, now: Timestamp) -> Result<()> {
         let mut tx = self.write(&Scope::of(id)).await?;
-        execute!(tx, INSERT_OWNER, id, name, now)?;
+        insert(&mut tx, id, name, now).await?;
         tx.commit().await
     }
 
@@ -70,4 +71,10 @@ impl Store {
         tx.commit().await?;
         Ok(keys.into_iter().map(|key| (key.version, key.wrapped)).collect())
     }
+}
+
+/// Adds a tenant, in a transaction of its own that goes on.
+pub(crate) async fn insert(tx: &mut Tx, id: OwnerId, name: &str, now: Timestamp) -> Result<()> {
+    execute!(tx, INSERT_OWNER, id, name, now)?;
+    Ok(())
 }

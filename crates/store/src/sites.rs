@@ -4,7 +4,7 @@
 //! Never decides what origins or settings mean.
 
 use crate::changes::{change, record_change};
-use crate::statement::{Statement, execute, first, row, rows};
+use crate::statement::{Statement, execute, first, row, rows, value};
 use crate::store::Store;
 use chatward_types::{Error, Kind, OwnerId, Result, Scope, SiteId, Timestamp};
 
@@ -30,6 +30,11 @@ const ADMIN_LIST_SITES: Statement = Statement::both(
     "SELECT id, owner_id, publishable_key, url, name, origins, settings, index_generation, created_at, updated_at
      FROM sites ORDER BY created_at, id LIMIT $1",
 );
+const LIST_SITES_AFTER: Statement = Statement::both(
+    "SELECT id, owner_id, publishable_key, url, name, origins, settings, index_generation, created_at, updated_at
+     FROM sites WHERE owner_id = $1 AND id > $2 ORDER BY id LIMIT $3",
+);
+const COUNT_SITES: Statement = Statement::both("SELECT CAST(COUNT(*) AS BIGINT) FROM sites WHERE owner_id = $1");
 const UPDATE_SITE: Statement = Statement::both(
     "UPDATE sites SET url = $3, name = $4, origins = $5, settings = $6, updated_at = $7
      WHERE owner_id = $1 AND id = $2 AND updated_at = $8",
@@ -157,6 +162,29 @@ impl Store {
         let sites = rows!(SiteRow, tx, LIST_SITES, scope.owner(), LIST_LIMIT)?;
         tx.commit().await?;
         Ok(sites)
+    }
+
+    /// Up to `limit` sites of the owner, oldest first, those after `after` alone.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn list_sites_after(&self, scope: &Scope, after: Option<SiteId>, limit: u32) -> Result<Vec<SiteRow>> {
+        let after = after.map(|id| id.to_string()).unwrap_or_default();
+        let mut tx = self.read(scope).await?;
+        let sites = rows!(SiteRow, tx, LIST_SITES_AFTER, scope.owner(), after, limit)?;
+        tx.commit().await?;
+        Ok(sites)
+    }
+
+    /// How many sites the owner has.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn count_sites(&self, scope: &Scope) -> Result<u64> {
+        let mut tx = self.read(scope).await?;
+        let count = value!(i64, tx, COUNT_SITES, scope.owner())?.unwrap_or(0);
+        tx.commit().await?;
+        Ok(u64::try_from(count).unwrap_or(0))
     }
 
     /// All sites of all owners, oldest first.

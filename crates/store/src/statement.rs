@@ -95,6 +95,7 @@ bind_as! {
     i64 => i64: |value| value;
     i16 => i64: |value| i64::from(value);
     u32 => i64: |value| i64::from(value);
+    bool => i64: |value| i64::from(value);
     Option<i64> => Option<i64>: |value| value;
     String => String: |value| value;
     &String => String: |value| value.clone();
@@ -121,6 +122,7 @@ stored_as! {
     i32 => i64: |value| Ok(i32::try_from(value)?);
     i16 => i64: |value| Ok(i16::try_from(value)?);
     u32 => i64: |value| Ok(u32::try_from(value)?);
+    bool => i64: |value| Ok(value != 0);
     Option<i64> => Option<i64>: |value| Ok(value);
     String => String: |value| Ok(value);
     Option<String> => Option<String>: |value| Ok(value);

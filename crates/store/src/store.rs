@@ -14,8 +14,9 @@ use crate::statement::{Statement, value};
 use crate::trail::TrailEntry;
 use crate::tx::{Tx, within_deadline};
 use chatward_types::{Error, OwnerId, Result, Scope};
+use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// Longest wait of a readiness probe.
@@ -34,6 +35,8 @@ pub struct Store {
 struct Inner {
     pools: Pools,
     writer: Writer,
+    /// How often each administrative function was called; as many names as there are functions.
+    administrative: Mutex<BTreeMap<&'static str, u64>>,
 }
 
 /// The pools, without the writer that uses them.
@@ -57,7 +60,7 @@ impl Store {
             Location::Postgres => Pools::Postgres(postgres::open(config).await?),
         };
         let writer = Writer::start(pools.clone(), config.acquire_deadline)?;
-        Ok(Self { inner: Arc::new(Inner { pools, writer }), entry: None })
+        Ok(Self { inner: Arc::new(Inner { pools, writer, administrative: Mutex::default() }), entry: None })
     }
 
     /// Which engine it runs on.
@@ -179,9 +182,19 @@ impl Store {
         }
     }
 
+    /// How often each function that reads across owners was called since this was asked last.
+    pub fn take_administrative_reads(&self) -> Vec<(&'static str, u64)> {
+        std::mem::take(&mut *self.administrative()).into_iter().collect()
+    }
+
+    fn administrative(&self) -> MutexGuard<'_, BTreeMap<&'static str, u64>> {
+        self.inner.administrative.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Reads across owners, for functions named `admin_*` alone. `purpose` is their name, for the log.
     pub(crate) async fn admin(&self, purpose: &'static str) -> Result<Tx> {
         tracing::debug!(purpose, "administrative read across owners");
+        *self.administrative().entry(purpose).or_default() += 1;
         match &self.inner.pools {
             Pools::Sqlite(_) => self.inner.pools.read(None).await,
             Pools::Postgres(postgres) => {

@@ -8,7 +8,7 @@ use crate::engine_sql::LOCK_TRAIL;
 use crate::statement::{Statement, execute, first, row, rows, value};
 use crate::store::Store;
 use crate::tx::Tx;
-use chatward_types::{Error, OwnerId, Result, Timestamp};
+use chatward_types::{Error, OwnerId, Result, Scope, Timestamp};
 use std::fmt;
 use std::sync::Arc;
 
@@ -22,6 +22,14 @@ const TRAIL_RECORD: Statement = Statement::both(
 const TRAIL_PAGE: Statement = Statement::both(
     "SELECT seq, name, at, owner_id, actor, subject, detail, key_id, previous, hash FROM audit_trail
      WHERE seq > $1 AND at >= $2 ORDER BY seq LIMIT $3",
+);
+const TRAIL_OF_OWNER: Statement = Statement::both(
+    "SELECT seq, name, at, owner_id, actor, subject, detail, key_id, previous, hash FROM audit_trail
+     WHERE seq < $1 AND at >= $2 AND at <= $3 AND owner_id = $4 ORDER BY seq DESC LIMIT $5",
+);
+const TRAIL_OF_INSTALLATION: Statement = Statement::both(
+    "SELECT seq, name, at, owner_id, actor, subject, detail, key_id, previous, hash FROM audit_trail
+     WHERE seq < $1 AND at >= $2 AND at <= $3 AND (owner_id = $4 OR owner_id IS NULL) ORDER BY seq DESC LIMIT $5",
 );
 const APPEND_RECORD: Statement = Statement::both(
     "INSERT INTO audit_trail (seq, name, at, owner_id, actor, subject, detail, key_id, previous, hash)
@@ -160,6 +168,29 @@ impl Store {
     pub async fn trail_after(&self, seq: i64, since: Timestamp, limit: u32) -> Result<Vec<TrailRow>> {
         let mut tx = self.read_global().await?;
         let rows = rows!(TrailRow, tx, TRAIL_PAGE, seq, since, limit)?;
+        tx.commit().await?;
+        Ok(rows)
+    }
+
+    /// Up to `limit` of an owner's records with a number below `seq`, not older and not later than these times, newest
+    /// first; with the installation's own where `global` says so.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn trail_of_owner(
+        &self,
+        scope: &Scope,
+        global: bool,
+        seq: i64,
+        (since, until): (Timestamp, Timestamp),
+        limit: u32,
+    ) -> Result<Vec<TrailRow>> {
+        let mut tx = self.read_global().await?;
+        let rows = if global {
+            rows!(TrailRow, tx, TRAIL_OF_INSTALLATION, seq, since, until, scope.owner(), limit)?
+        } else {
+            rows!(TrailRow, tx, TRAIL_OF_OWNER, seq, since, until, scope.owner(), limit)?
+        };
         tx.commit().await?;
         Ok(rows)
     }

@@ -2,14 +2,14 @@
 //!
 //! Owns: the tables `users` and `user_directory`, always changed together. The directory is global, because an account is
 //! looked up before its owner is known; it leads from the keyed hash of an address to the account and holds nothing else.
-//! Holds the one rule that only a transaction can: an owner is never left without a user who may do everything.
-//! Never sees a password; what proves one comes in hashed.
+//! How a user is changed is `user_changes`. Never sees a password; what proves one comes in hashed.
 
 use crate::engine_sql::LOCK_USERS;
+use crate::invitations::{self, InvitationRow};
+use crate::settings;
 use crate::statement::{Statement, execute, first, row, rows, value, words};
 use crate::store::Store;
 use crate::tx::Tx;
-use crate::{invitations, logins, settings};
 use chatward_types::{InvitationId, OwnerId, Result, Role, Scope, Timestamp, UserId};
 
 const INSERT_USER: Statement = Statement::both(
@@ -27,20 +27,11 @@ const LIST_USERS: Statement = Statement::both(
     "SELECT id, email, name, role, password, state, created_at, updated_at FROM users
      WHERE owner_id = $1 ORDER BY created_at, id LIMIT 1000",
 );
+const PAGE_USERS: Statement = Statement::both(
+    "SELECT id, email, name, role, password, state, created_at, updated_at FROM users
+     WHERE owner_id = $1 AND id > $2 ORDER BY id LIMIT $3",
+);
 const COUNT_USERS: Statement = Statement::both("SELECT CAST(COUNT(*) AS BIGINT) FROM users WHERE owner_id = $1");
-const COUNT_OWNERS: Statement = Statement::both(
-    "SELECT CAST(COUNT(*) AS BIGINT) FROM users WHERE owner_id = $1 AND role = 'owner' AND state = 'active'",
-);
-const SET_STATE: Statement =
-    Statement::both("UPDATE users SET state = $3, updated_at = $4 WHERE owner_id = $1 AND id = $2");
-const SET_ROLE: Statement =
-    Statement::both("UPDATE users SET role = $3, updated_at = $4 WHERE owner_id = $1 AND id = $2");
-const SET_PASSWORD: Statement =
-    Statement::both("UPDATE users SET password = $3, updated_at = $4 WHERE owner_id = $1 AND id = $2");
-
-const UPGRADE_PASSWORD: Statement = Statement::both(
-    "UPDATE users SET password = $4, updated_at = $5 WHERE owner_id = $1 AND id = $2 AND password = $3",
-);
 
 /// Whether a user may log in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,17 +78,6 @@ struct Entry {
 }
 row!(Entry { owner = "owner_id", user = "user_id" });
 
-/// What a change of a user came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Changed {
-    /// It is done.
-    Done,
-    /// The owner has no such user.
-    Missing,
-    /// Nobody who may do everything would be left; nothing was changed.
-    LastOwner,
-}
-
 impl Store {
     /// Adds a user and the way to them. `updated_at` of the row does not count.
     ///
@@ -133,7 +113,8 @@ impl Store {
         Ok(true)
     }
 
-    /// Adds a user for an invitation, which is used up by it. `false` when it is not there any more.
+    /// Adds a user for an invitation, which is used up by it, if `stands` says so of whoever sent it, as they are now.
+    /// `false` when the invitation is not there any more or does not stand.
     ///
     /// # Errors
     /// [`chatward_types::Kind::Conflict`] when the address has an account meanwhile; the invitation stays.
@@ -143,9 +124,16 @@ impl Store {
         user: &UserRow,
         lookup: &str,
         invitation: InvitationId,
+        stands: fn(&UserRow, &InvitationRow) -> bool,
     ) -> Result<bool> {
         let mut tx = self.write(scope).await?;
-        if !invitations::claim(&mut tx, scope, invitation).await? {
+        // A change of the sender holds the same lock: it sees this user, or this sees the change.
+        value!(String, tx, LOCK_USERS)?;
+        let Some(row) = invitations::get(&mut tx, scope, invitation).await? else { return Ok(false) };
+        let sender = get(&mut tx, scope, row.invited_by).await?;
+        if !sender.is_some_and(|sender| stands(&sender, &row))
+            || !invitations::claim(&mut tx, scope, invitation).await?
+        {
             return Ok(false);
         }
         insert(&mut tx, scope, user, lookup).await?;
@@ -170,9 +158,21 @@ impl Store {
     /// When the database does not answer.
     pub async fn get_user(&self, scope: &Scope, id: UserId) -> Result<Option<UserRow>> {
         let mut tx = self.read(scope).await?;
-        let user = first!(UserRow, tx, GET_USER, scope.owner(), id)?;
+        let user = get(&mut tx, scope, id).await?;
         tx.commit().await?;
         Ok(user)
+    }
+
+    /// Up to `limit` of the owner's users in the order of their ids, those after `after`.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn page_users(&self, scope: &Scope, after: Option<UserId>, limit: u32) -> Result<Vec<UserRow>> {
+        let after = after.map_or_else(String::new, |id| id.to_string());
+        let mut tx = self.read(scope).await?;
+        let users = rows!(UserRow, tx, PAGE_USERS, scope.owner(), after, limit)?;
+        tx.commit().await?;
+        Ok(users)
     }
 
     /// The owner's users, oldest first; at most 1000.
@@ -196,63 +196,15 @@ impl Store {
         tx.commit().await?;
         Ok(u64::try_from(count).unwrap_or(0))
     }
-
-    /// Lets a user in or shuts them out; either way every login of theirs ends.
-    ///
-    /// # Errors
-    /// When the database does not answer.
-    pub async fn set_user_state(&self, scope: &Scope, id: UserId, state: UserState, now: Timestamp) -> Result<Changed> {
-        let mut tx = self.write(scope).await?;
-        value!(String, tx, LOCK_USERS)?;
-        let touched = execute!(tx, SET_STATE, scope.owner(), id, state, now)?;
-        logins::end_all(&mut tx, scope, id, now).await?;
-        settle(tx, scope, touched).await
-    }
-
-    /// Gives a user another role.
-    ///
-    /// # Errors
-    /// When the database does not answer.
-    pub async fn set_user_role(&self, scope: &Scope, id: UserId, role: Role, now: Timestamp) -> Result<Changed> {
-        let mut tx = self.write(scope).await?;
-        value!(String, tx, LOCK_USERS)?;
-        let touched = execute!(tx, SET_ROLE, scope.owner(), id, role, now)?;
-        settle(tx, scope, touched).await
-    }
-
-    /// Sets what proves a user's password and ends every login of theirs. `false` without such a user.
-    ///
-    /// # Errors
-    /// When the database does not answer.
-    pub async fn reset_user_password(&self, scope: &Scope, id: UserId, password: &str, now: Timestamp) -> Result<bool> {
-        let mut tx = self.write(scope).await?;
-        value!(String, tx, LOCK_USERS)?;
-        let touched = execute!(tx, SET_PASSWORD, scope.owner(), id, password, now)?;
-        logins::end_all(&mut tx, scope, id, now).await?;
-        tx.commit().await?;
-        Ok(touched == 1)
-    }
-
-    /// Puts another proof of the same password in the place of one; logins stay. `false` when it is not that one any more.
-    ///
-    /// # Errors
-    /// When the database does not answer.
-    pub async fn upgrade_user_password(
-        &self,
-        scope: &Scope,
-        id: UserId,
-        from: &str,
-        to: &str,
-        now: Timestamp,
-    ) -> Result<bool> {
-        let mut tx = self.write(scope).await?;
-        let touched = execute!(tx, UPGRADE_PASSWORD, scope.owner(), id, from, to, now)?;
-        tx.commit().await?;
-        Ok(touched == 1)
-    }
 }
 
-async fn insert(tx: &mut Tx, scope: &Scope, user: &UserRow, lookup: &str) -> Result<()> {
+/// One user of the owner, in a transaction that goes on.
+pub(crate) async fn get(tx: &mut Tx, scope: &Scope, id: UserId) -> Result<Option<UserRow>> {
+    first!(UserRow, tx, GET_USER, scope.owner(), id)
+}
+
+/// Adds a user and the way to them, in a transaction that goes on.
+pub(crate) async fn insert(tx: &mut Tx, scope: &Scope, user: &UserRow, lookup: &str) -> Result<()> {
     let owner = scope.owner();
     execute!(
         tx,
@@ -268,16 +220,4 @@ async fn insert(tx: &mut Tx, scope: &Scope, user: &UserRow, lookup: &str) -> Res
     )?;
     execute!(tx, INSERT_DIRECTORY, owner, lookup, user.id)?;
     Ok(())
-}
-
-/// Commits a change of one user unless it leaves nobody who may do everything.
-async fn settle(mut tx: Tx, scope: &Scope, touched: u64) -> Result<Changed> {
-    if touched == 0 {
-        return Ok(Changed::Missing);
-    }
-    if value!(i64, tx, COUNT_OWNERS, scope.owner())? == Some(0) {
-        return Ok(Changed::LastOwner);
-    }
-    tx.commit().await?;
-    Ok(Changed::Done)
 }

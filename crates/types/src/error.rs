@@ -24,6 +24,8 @@ pub enum Kind {
     NotFound,
     /// It is in the way of something that is there already (409).
     Conflict,
+    /// What the request says about the present state is not so any more (412).
+    Precondition,
     /// The body or message is over its cap (413).
     TooLarge,
     /// A limit or budget is used up (429).

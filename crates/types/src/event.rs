@@ -1,6 +1,6 @@
 //! Security events: what the guides' operators grep for.
 
-use crate::{SessionId, SiteId, Timestamp};
+use crate::{OwnerId, SessionId, SiteId, Timestamp};
 use std::net::IpAddr;
 
 /// The name of a security event, as the guides spell it.
@@ -36,15 +36,21 @@ pub enum EventName {
     UserChanged,
     /// Somebody logged in.
     LoginSucceeded,
+    /// A refresh token was traded for the next.
+    LoginContinued,
     /// Somebody did not log in: address or password was wrong, or the account is disabled.
     LoginFailed,
     /// An attempt came too soon after failed ones.
     LoginHeld,
+    /// A code of a second factor was wrong or used before.
+    SecondFactorFailed,
+    /// A second factor was begun, activated, used up in part, renewed or removed.
+    SecondFactorChanged,
     /// A login was ended.
     LoginEnded,
     /// A refresh token was used that was spent before; its login was ended.
     RefreshReused,
-    /// An access or refresh token, a set-up token or an invitation that does not hold.
+    /// An access or refresh token, a set-up token, an invitation or a recovery that does not hold.
     TokenRefused,
     /// A message was answered.
     ChatMessageProcessed,
@@ -66,6 +72,18 @@ pub enum EventName {
     ServerLifecycle,
     /// A request from a blocked address.
     AddressBlocked,
+    /// A call of the API came without any credential.
+    CredentialMissing,
+    /// Somebody of a site's owner read a conversation.
+    ConversationRead,
+    /// A crawl was asked for.
+    CrawlQueued,
+    /// Old turns of a conversation were left out of what a provider is told.
+    HistoryTrimmed,
+    /// The store was read across owners, which only named functions do.
+    AdministrativeRead,
+    /// A signed head of the audit trail has not left the machine for an hour.
+    AuditHeadUndelivered,
     /// A block was made or lifted.
     BlockChanged,
     /// The lockdown was switched on or off.
@@ -93,8 +111,11 @@ impl EventName {
             Self::IssuedKeyChanged => "ISSUED_KEY_CHANGED",
             Self::UserChanged => "USER_CHANGED",
             Self::LoginSucceeded => "LOGIN_SUCCEEDED",
+            Self::LoginContinued => "LOGIN_CONTINUED",
             Self::LoginFailed => "LOGIN_FAILED",
             Self::LoginHeld => "LOGIN_HELD",
+            Self::SecondFactorFailed => "SECOND_FACTOR_FAILED",
+            Self::SecondFactorChanged => "SECOND_FACTOR_CHANGED",
             Self::LoginEnded => "LOGIN_ENDED",
             Self::RefreshReused => "REFRESH_REUSED",
             Self::TokenRefused => "TOKEN_REFUSED",
@@ -108,6 +129,12 @@ impl EventName {
             Self::ConfigurationChanged => "CONFIGURATION_CHANGED",
             Self::ServerLifecycle => "SERVER_LIFECYCLE",
             Self::AddressBlocked => "ADDRESS_BLOCKED",
+            Self::CredentialMissing => "CREDENTIAL_MISSING",
+            Self::ConversationRead => "CONVERSATION_READ",
+            Self::CrawlQueued => "CRAWL_QUEUED",
+            Self::HistoryTrimmed => "HISTORY_TRIMMED",
+            Self::AdministrativeRead => "ADMINISTRATIVE_READ",
+            Self::AuditHeadUndelivered => "AUDIT_HEAD_UNDELIVERED",
             Self::BlockChanged => "BLOCK_CHANGED",
             Self::LockdownChanged => "LOCKDOWN_CHANGED",
             Self::AuditTrailPruned => "AUDIT_TRAIL_PRUNED",
@@ -178,6 +205,8 @@ pub struct Event {
     pub user_agent: Option<Box<str>>,
     /// The route's pattern (not the raw path, which a stranger writes).
     pub path: Option<&'static str>,
+    /// Whose it is: an owner reads its own events.
+    pub owner: Option<OwnerId>,
     /// The site concerned.
     pub site: Option<SiteId>,
     /// The session concerned.
@@ -198,6 +227,7 @@ impl Event {
             address: None,
             user_agent: None,
             path: None,
+            owner: None,
             site: None,
             session: None,
             detail: None,

@@ -1,7 +1,8 @@
 //! Digests, message authentication and key derivation, each by its standard algorithm.
 //!
-//! Owns the choice of SHA-256, HMAC-SHA-256 (RFC 2104) and HKDF-SHA-256 (RFC 5869). Never compares secrets with
-//! `==`: [`equal_constant_time`] is the only comparison whose time says nothing about the contents.
+//! Owns the choice of SHA-256, HMAC-SHA-256 (RFC 2104) and HKDF-SHA-256 (RFC 5869); HMAC-SHA-1 is there because RFC 6238
+//! asks for it. Never compares secrets with `==`: [`equal_constant_time`] is the only comparison whose time says nothing
+//! about the contents.
 
 use aws_lc_rs::{constant_time, digest as sha, hmac};
 use chatward_types::Secret;
@@ -20,6 +21,15 @@ pub fn equal_constant_time(left: &[u8], right: &[u8]) -> bool {
 pub fn hmac_sha256(key: &Secret<[u8; 32]>, message: &[u8]) -> [u8; 32] {
     let key = hmac::Key::new(hmac::HMAC_SHA256, key.expose());
     fixed(hmac::sign(&key, message).as_ref())
+}
+
+/// HMAC-SHA-1 of a message, for the one-time codes that authenticator programs compute (RFC 6238) and for nothing else:
+/// SHA-1 collides, which HMAC does not rest on.
+pub fn hmac_sha1(key: &Secret<[u8; 20]>, message: &[u8]) -> [u8; 20] {
+    let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, key.expose());
+    let mut bytes = [0; 20];
+    bytes.copy_from_slice(&hmac::sign(&key, message).as_ref()[..20]);
+    bytes
 }
 
 /// A key of its own for one purpose: HKDF-SHA-256 of a master key, with `label` as the info field.
@@ -55,6 +65,13 @@ mod tests {
     #[test]
     fn sha256_agrees_with_its_published_vector() {
         assert_eq!(hex(&digest(b"abc")), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    }
+
+    #[test]
+    fn hmac_sha1_agrees_with_its_published_vector() {
+        // RFC 2202, test case 3.
+        let mac = hmac_sha1(&Secret::new([0xaa; 20]), &[0xdd; 50]);
+        assert_eq!(hex(&mac), "125d7342b9ac11cd91a39af48aa17b4f63f175d3");
     }
 
     #[test]

@@ -20,7 +20,7 @@ mod session_ids;
 pub use base62::{base62_decode, base62_encode};
 pub use entropy::{SystemEntropy, random_secret};
 pub use envelope::{DataKey, Vault, WrappedKey, sealed_key_version};
-pub use hashing::{derive, digest, equal_constant_time, hmac_sha256};
+pub use hashing::{derive, digest, equal_constant_time, hmac_sha1, hmac_sha256};
 pub use master_key::{LocalMasterKey, MasterKey};
 pub use master_key_file::FileMasterKey;
 pub use publishable_key::{KeyShapeError, PublishableKey};

@@ -1,15 +1,17 @@
-//! `GET /api/v1/auth/me` and `/api/v1/account/sessions`: who a user is, and on which devices.
+//! `GET /api/v1/auth/me`, `/api/v1/account` and `/api/v1/account/sessions`: a user's own account and devices.
 
 use crate::app::App;
 use crate::client::Client;
 use crate::error::ApiResult;
+use crate::json::Json;
+use crate::ops::account;
 use crate::ops::logins::{self, Person};
 use crate::path::Path;
 use axum::Extension;
 use axum::extract::State;
-use chatward_types::{LoginId, OwnerId, Role, SECOND, Scope, UserId};
+use chatward_types::{LoginId, OwnerId, Role, SECOND, Scope, Secret, UserId};
 use http::StatusCode;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use utoipa::ToSchema;
 
@@ -29,6 +31,11 @@ pub struct MeView {
     /// `viewer`, `member`, `admin` or `owner`.
     #[schema(value_type = String)]
     pub role: Role,
+    /// Whether the user has a second factor.
+    pub has_second_factor: bool,
+    /// Whether the user must have a second factor and has none. Until then all but these routes of theirs answer 403
+    /// `second_factor_required`: this one, those under `/api/v1/account/totp`, and logout.
+    pub must_enrol: bool,
 }
 
 /// A device on which the user is logged in.
@@ -58,6 +65,26 @@ pub struct LoginList {
     pub sessions: Vec<LoginView>,
 }
 
+/// A partial change of one's own account.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UpdateAccount {
+    /// Another full name; 1 to 200 characters.
+    pub full_name: String,
+}
+
+/// A password in the place of another.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ChangePassword {
+    /// The password that holds now; at most 256 bytes.
+    #[schema(value_type = String)]
+    pub current_password: Secret<String>,
+    /// A password of at least 12 characters, unless the server's setting says otherwise.
+    #[schema(value_type = String)]
+    pub new_password: Secret<String>,
+}
+
 /// Returns the user of the token.
 #[utoipa::path(get, path = "/api/v1/auth/me", tag = "accounts", security(("user" = [])),
     responses(
@@ -66,13 +93,63 @@ pub struct LoginList {
         (status = 403, description = "Another's page sent it.", body = crate::error::ErrorBody),
         (status = 429, description = "Too many requests from this address.", body = crate::error::ErrorBody)))]
 pub async fn get_me(Extension(person): Extension<Arc<Person>>) -> axum::Json<MeView> {
-    axum::Json(MeView {
-        id: person.user,
-        owner: person.owner,
-        email: person.email.clone(),
-        full_name: person.name.clone(),
-        role: person.role,
-    })
+    axum::Json(view(&person, person.name.clone()))
+}
+
+/// Changes one's own name.
+#[utoipa::path(patch, path = "/api/v1/account", tag = "accounts", security(("user" = [])), request_body = UpdateAccount,
+    responses(
+        (status = 200, description = "The user as they are now.", body = MeView),
+        (status = 400, description = "Not JSON.", body = crate::error::ErrorBody),
+        (status = 401, description = "No access token that holds.", body = crate::error::ErrorBody),
+        (status = 403, description = "Another's page sent it.", body = crate::error::ErrorBody),
+        (status = 422, description = "A field is missing, unknown or out of bounds.", body = crate::error::ErrorBody),
+        (status = 429, description = "Too many requests from this address.", body = crate::error::ErrorBody)))]
+pub async fn update_account(
+    State(app): State<App>,
+    Extension(client): Extension<Client>,
+    Extension(person): Extension<Arc<Person>>,
+    Json(body): Json<UpdateAccount>,
+) -> ApiResult<axum::Json<MeView>> {
+    let name = account::rename(&app, &person, &body.full_name, &client).await?;
+    Ok(axum::Json(view(&person, name)))
+}
+
+/// Leaves: removes one's own account for good, with every login of it.
+#[utoipa::path(delete, path = "/api/v1/account", tag = "accounts", security(("user" = [])),
+    responses(
+        (status = 204, description = "Removed."),
+        (status = 401, description = "No access token that holds.", body = crate::error::ErrorBody),
+        (status = 403, description = "Another's page sent it.", body = crate::error::ErrorBody),
+        (status = 409, description = "Nobody who may do everything would be left.", body = crate::error::ErrorBody),
+        (status = 429, description = "Too many requests from this address.", body = crate::error::ErrorBody)))]
+pub async fn delete_account(
+    State(app): State<App>,
+    Extension(client): Extension<Client>,
+    Extension(person): Extension<Arc<Person>>,
+) -> ApiResult<StatusCode> {
+    account::leave(&app, &person, &client).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Changes one's own password and ends every other login. A wrong current one counts as an attempt to log in.
+#[utoipa::path(post, path = "/api/v1/account/password", tag = "accounts", security(("user" = [])), request_body = ChangePassword,
+    responses(
+        (status = 204, description = "Changed; every other login has ended."),
+        (status = 400, description = "Not JSON.", body = crate::error::ErrorBody),
+        (status = 401, description = "No access token that holds.", body = crate::error::ErrorBody),
+        (status = 403, description = "The current password is another, or another's page sent it.", body = crate::error::ErrorBody),
+        (status = 422, description = "A field is missing, unknown or refused.", body = crate::error::ErrorBody),
+        (status = 429, description = "Too many requests from this address, or too many attempts.", body = crate::error::ErrorBody),
+        (status = 503, description = "Too many passwords are checked at the moment.", body = crate::error::ErrorBody)))]
+pub async fn change_password(
+    State(app): State<App>,
+    Extension(client): Extension<Client>,
+    Extension(person): Extension<Arc<Person>>,
+    Json(body): Json<ChangePassword>,
+) -> ApiResult<StatusCode> {
+    account::change_password(&app, &person, (&body.current_password, &body.new_password), &client).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Lists the devices on which the user is logged in.
@@ -117,4 +194,16 @@ pub async fn delete_session(
 ) -> ApiResult<StatusCode> {
     logins::end_one(&app, &Scope::of(person.owner), person.user, login, Some(&client)).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+fn view(person: &Person, full_name: String) -> MeView {
+    MeView {
+        id: person.user,
+        owner: person.owner,
+        email: person.email.clone(),
+        full_name,
+        role: person.role,
+        has_second_factor: person.has_second_factor,
+        must_enrol: person.must_enrol,
+    }
 }

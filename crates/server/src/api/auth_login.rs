@@ -4,11 +4,13 @@ use crate::app::App;
 use crate::client::Client;
 use crate::error::ApiResult;
 use crate::json::Json;
-use crate::ops::logins::{self, Issued, Person};
+use crate::middleware::cookies::{self, LoginTokens, Mode};
+use crate::ops::logins::{self, Person};
 use axum::Extension;
 use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
 use chatward_types::{Scope, Secret};
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use std::sync::Arc;
 use utoipa::ToSchema;
@@ -22,23 +24,33 @@ pub struct CreateLogin {
     /// The password; at most 256 bytes.
     #[schema(value_type = String)]
     pub password: Secret<String>,
+    /// For an account with a second factor: the program's current six digits, or a recovery code.
+    #[schema(value_type = Option<String>)]
+    pub code: Option<Secret<String>>,
+    /// Where the tokens go; into the body unless it says `cookie`.
+    #[serde(default)]
+    pub mode: Mode,
 }
 
-/// A refresh token.
+/// A refresh token, in the body or in its cookie.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RefreshLogin {
-    /// The token that the last login or refresh returned.
-    #[schema(value_type = String)]
-    pub refresh_token: Secret<String>,
+    /// The token that the last login or refresh returned. Absent: the one of the cookie.
+    #[schema(value_type = Option<String>)]
+    pub refresh_token: Option<Secret<String>>,
+    /// Where the next tokens go. A token that came in a cookie is always followed by cookies.
+    #[serde(default)]
+    pub mode: Mode,
 }
 
 /// Logs a user in. Answers alike whether there is such an account or not.
 #[utoipa::path(post, path = "/api/v1/auth/login", tag = "accounts", request_body = CreateLogin,
     responses(
-        (status = 201, description = "Logged in.", body = Issued),
+        (status = 201, description = "Logged in.", body = LoginTokens),
         (status = 400, description = "Not JSON.", body = crate::error::ErrorBody),
-        (status = 401, description = "No account that may log in has this address and password.", body = crate::error::ErrorBody),
+        (status = 401, description = "No account that may log in has this address and password (`login_failed`), or its second \
+            factor is missing (`second_factor_needed`) or wrong (`second_factor_refused`).", body = crate::error::ErrorBody),
         (status = 403, description = "Another's page sent it.", body = crate::error::ErrorBody),
         (status = 422, description = "A field is missing, unknown or out of bounds.", body = crate::error::ErrorBody),
         (status = 429, description = "Too many requests from this address, or too many attempts.", body = crate::error::ErrorBody),
@@ -47,15 +59,15 @@ pub async fn create_login(
     State(app): State<App>,
     Extension(client): Extension<Client>,
     Json(body): Json<CreateLogin>,
-) -> ApiResult<(StatusCode, axum::Json<Issued>)> {
-    let issued = logins::log_in(&app, &body.email, &body.password, &client).await?;
-    Ok((StatusCode::CREATED, axum::Json(issued)))
+) -> ApiResult<Response> {
+    let issued = logins::log_in(&app, &body.email, &body.password, body.code.as_ref(), &client).await?;
+    Ok(cookies::deliver(&app, StatusCode::CREATED, issued, body.mode))
 }
 
 /// Trades a refresh token for the next two tokens. A token that was traded before ends its login.
 #[utoipa::path(post, path = "/api/v1/auth/refresh", tag = "accounts", request_body = RefreshLogin,
     responses(
-        (status = 200, description = "The next tokens.", body = Issued),
+        (status = 200, description = "The next tokens.", body = LoginTokens),
         (status = 400, description = "Not JSON.", body = crate::error::ErrorBody),
         (status = 401, description = "The token does not hold.", body = crate::error::ErrorBody),
         (status = 403, description = "Another's page sent it.", body = crate::error::ErrorBody),
@@ -64,12 +76,19 @@ pub async fn create_login(
 pub async fn refresh_login(
     State(app): State<App>,
     Extension(client): Extension<Client>,
+    headers: HeaderMap,
     Json(body): Json<RefreshLogin>,
-) -> ApiResult<axum::Json<Issued>> {
-    Ok(axum::Json(logins::refresh(&app, body.refresh_token.expose(), &client).await?))
+) -> ApiResult<Response> {
+    let (token, mode) = match body.refresh_token {
+        Some(token) => (Some(token), body.mode),
+        None => (cookies::refresh(&app, &client, &headers)?, Mode::Cookie),
+    };
+    let text = token.as_ref().map_or("", |token| token.expose());
+    let issued = logins::refresh(&app, text, &client).await?;
+    Ok(cookies::deliver(&app, StatusCode::OK, issued, mode))
 }
 
-/// Ends the login of the token, with every token of it, on every node.
+/// Ends the login of the token, with every token of it, on every node. By cookie, the browser forgets both cookies.
 #[utoipa::path(post, path = "/api/v1/auth/logout", tag = "accounts", security(("user" = [])),
     responses(
         (status = 204, description = "Ended."),
@@ -80,7 +99,12 @@ pub async fn end_login(
     State(app): State<App>,
     Extension(client): Extension<Client>,
     Extension(person): Extension<Arc<Person>>,
-) -> ApiResult<StatusCode> {
+    headers: HeaderMap,
+) -> ApiResult<Response> {
     logins::end_one(&app, &Scope::of(person.owner), person.user, person.login, Some(&client)).await?;
-    Ok(StatusCode::NO_CONTENT)
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    if cookies::is_by_cookie(&headers) {
+        cookies::clear(&mut response);
+    }
+    Ok(response)
 }

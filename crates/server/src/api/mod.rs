@@ -4,14 +4,24 @@
 //! file here never imports another.
 
 pub mod account;
+pub mod account_factor;
 pub mod auth_login;
+pub mod auth_recover;
+pub mod auth_register;
 pub mod auth_setup;
+pub mod blocks;
+pub mod conversations;
 pub mod documents;
+pub mod events;
 pub mod health;
 pub mod invitations;
+pub mod lockdown;
 pub mod privacy_notice;
 pub mod site_origins;
+pub mod site_sources;
 pub mod sites;
+pub mod usage;
+pub mod users;
 pub mod widget_export;
 pub mod widget_feedback;
 pub mod widget_identity;

@@ -3,8 +3,9 @@
 use super::{Common, Failure, Outcome, print, when};
 use crate::app::App;
 use crate::events::{neutral, time_text};
+use crate::ops::blocks::{self, Block};
+use crate::ops::lockdown;
 use crate::ops::trail::Actor;
-use crate::ops::{blocks, lockdown};
 use chatward_store::BlockRow;
 use chatward_types::SECOND;
 use clap::{Args, Subcommand};
@@ -20,6 +21,9 @@ pub(super) struct BlockArguments {
     /// Why, for whoever reads the list
     #[arg(long, default_value = "")]
     reason: String,
+    /// Block it even if it is one of `blocks.allowed`
+    #[arg(long)]
+    force: bool,
 }
 
 #[derive(Debug, Args)]
@@ -31,14 +35,24 @@ pub(super) struct UnblockArguments {
 /// What to do with the lockdown.
 #[derive(Debug, Subcommand)]
 pub(super) enum LockdownCommand {
-    /// Serve nobody from now on
+    /// Serve nobody from now on, but administrators who are logged in
     #[command(after_help = "Example: chatward lockdown on --reason \"a key leaked\"")]
-    On(ReasonArguments),
+    On(OnArguments),
     /// Serve again
     #[command(after_help = "Example: chatward lockdown off")]
     Off(ReasonArguments),
     /// Say whether it is on
     Status,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct OnArguments {
+    /// Why, for the audit trail
+    #[arg(long, default_value = "")]
+    reason: String,
+    /// Let people log in meanwhile; only administrators are served
+    #[arg(long)]
+    allow_sign_in: bool,
 }
 
 #[derive(Debug, Args)]
@@ -51,7 +65,8 @@ pub(super) struct ReasonArguments {
 pub(super) async fn block(common: &Common, arguments: &BlockArguments) -> Outcome {
     let length = arguments.length.as_deref().map(when::span).transpose()?;
     let app = common.open().await?;
-    let made = blocks::block(&app, &arguments.address, length, &arguments.reason, &Actor::Operator).await;
+    let block = Block { reason: &arguments.reason, length, force: arguments.force };
+    let made = blocks::block(&app, &arguments.address, block, &Actor::Operator).await;
     app.stop().await;
     let made = made?;
     if common.json {
@@ -102,7 +117,9 @@ pub(super) async fn lockdown(common: &Common, command: LockdownCommand) -> Outco
 
 async fn switch(app: &App, common: &Common, command: LockdownCommand) -> Outcome {
     let changed = match command {
-        LockdownCommand::On(arguments) => lockdown::begin(app, &arguments.reason, &Actor::Operator).await?,
+        LockdownCommand::On(arguments) => {
+            lockdown::begin(app, &arguments.reason, arguments.allow_sign_in, &Actor::Operator).await?
+        }
         LockdownCommand::Off(arguments) => lockdown::end(app, &arguments.reason, &Actor::Operator).await?,
         LockdownCommand::Status => false,
     };
@@ -110,13 +127,17 @@ async fn switch(app: &App, common: &Common, command: LockdownCommand) -> Outcome
     if common.json {
         let since = row.as_ref().map(|row| row.created_at / SECOND);
         let reason = row.as_ref().map(|row| row.reason.clone());
-        print::json(&json!({ "lockdown": row.is_some(), "changed": changed, "since": since, "reason": reason }));
+        let sign_in = row.as_ref().map(|row| row.allow_sign_in);
+        print::json(&json!({
+            "lockdown": row.is_some(), "changed": changed, "since": since, "reason": reason, "allow_sign_in": sign_in,
+        }));
         return Ok(());
     }
     match row {
         Some(row) => print::line(&neutral(&format!(
-            "The lockdown is on since {}: nobody is served. {}",
+            "The lockdown is on since {}: nobody is served but administrators who {}. {}",
             time_text(row.created_at),
+            if row.allow_sign_in { "log in" } else { "are logged in" },
             row.reason
         ))),
         None => print::line("The lockdown is off: everybody is served."),
@@ -136,5 +157,6 @@ fn view(row: &BlockRow) -> Value {
         "created_by": row.created_by,
         "created_at": row.created_at / SECOND,
         "strikes": row.strikes,
+        "forced": row.forced,
     })
 }

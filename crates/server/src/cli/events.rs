@@ -5,23 +5,19 @@
 use super::serve::wait_for_stop;
 use super::{Common, Failure, Outcome, print, when};
 use crate::app::{App, Options};
-use crate::events::{self, Follower};
+use crate::events::{self, Filter, Follower, Wanted};
+use crate::ops::event_search;
 use chatward_store::TrailRow;
-use chatward_types::{Error, Timestamp};
-use chatward_vault::SecretKey;
+use chatward_types::{Clock as _, Error, SystemClock, Timestamp};
 use clap::Args;
-use ipnet::IpNet;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::collections::VecDeque;
-use std::net::IpAddr;
 use std::time::Duration;
 
 /// How often a followed log is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// Records of the trail that are read at once.
 const PAGE: u32 = 500;
-/// Characters of a session's id that the log keeps.
-const SESSION: usize = 16;
 
 /// Which events.
 #[derive(Debug, Args)]
@@ -35,6 +31,9 @@ pub(super) struct EventsArguments {
     /// Events since then: a span back from now, a date, or a time in UTC
     #[arg(long, value_name = "TIME")]
     since: Option<String>,
+    /// Events before then, in the same form
+    #[arg(long, value_name = "TIME", conflicts_with = "follow")]
+    until: Option<String>,
     /// Events of this address or network
     #[arg(long, value_name = "ADDRESS")]
     address: Option<String>,
@@ -49,16 +48,9 @@ pub(super) struct EventsArguments {
     limit: u32,
 }
 
-#[derive(Debug, Default)]
-struct Filter {
-    name: Option<String>,
-    since: Option<Timestamp>,
-    network: Option<IpNet>,
-    key: Option<String>,
-    session: Option<String>,
-}
-
 pub(super) async fn run(common: &Common, arguments: EventsArguments) -> Outcome {
+    // A filter that is none is refused before anything is opened.
+    filter(&arguments, SystemClock.now())?;
     let config = common.load(None)?;
     let app = App::start(config, Options { write_events: false, ..Options::default() }).await?;
     let outcome = show(&app, common, &arguments).await;
@@ -67,7 +59,7 @@ pub(super) async fn run(common: &Common, arguments: EventsArguments) -> Outcome 
 }
 
 async fn show(app: &App, common: &Common, arguments: &EventsArguments) -> Outcome {
-    let filter = Filter::of(arguments, app.clock.now())?;
+    let filter = filter(arguments, app.clock.now())?;
     let limit = usize::try_from(arguments.limit).unwrap_or(1);
     let mut follower = app.config.logging.security_file.as_deref().map(Follower::new);
     let mut found = VecDeque::new();
@@ -84,20 +76,20 @@ async fn show(app: &App, common: &Common, arguments: &EventsArguments) -> Outcom
             if file != *path {
                 let mut rotated = Follower::of_rotated(&file);
                 while let Some(line) = rotated.next_line().map_err(Error::from)? {
-                    keep(&mut found, read(&line));
+                    keep(&mut found, events::read_line(&line));
                 }
             }
         }
     }
     if let Some(follower) = &mut follower {
         while let Some(line) = follower.next_line().map_err(Error::from)? {
-            keep(&mut found, read(&line));
+            keep(&mut found, events::read_line(&line));
         }
     }
     let mut recorded = VecDeque::new();
     let mut after = i64::MIN;
-    for record in new_records(app, &mut after, filter.since.unwrap_or(Timestamp::MIN)).await? {
-        keep(&mut recorded, view(&record));
+    for record in new_records(app, &mut after, filter.since().unwrap_or(Timestamp::MIN)).await? {
+        keep(&mut recorded, event_search::view(&record));
     }
     let mut all: Vec<Value> = found.into_iter().chain(recorded).collect();
     all.sort_by(|one, other| one["time"].as_str().cmp(&other["time"].as_str()));
@@ -115,14 +107,14 @@ async fn show(app: &App, common: &Common, arguments: &EventsArguments) -> Outcom
         }
         if let Some(follower) = &mut follower {
             while let Some(line) = follower.next_line().map_err(Error::from)? {
-                let event = read(&line);
+                let event = events::read_line(&line);
                 if filter.takes(&event) {
                     tell(common, &event);
                 }
             }
         }
         for record in new_records(app, &mut after, Timestamp::MIN).await? {
-            let event = view(&record);
+            let event = event_search::view(&record);
             if filter.takes(&event) {
                 tell(common, &event);
             }
@@ -149,27 +141,6 @@ async fn new_records(app: &App, after: &mut i64, since: Timestamp) -> Result<Vec
     }
 }
 
-/// A line of the log; one that is no JSON is shown as it is.
-fn read(line: &str) -> Value {
-    serde_json::from_str::<Value>(line)
-        .ok()
-        .filter(Value::is_object)
-        .unwrap_or_else(|| json!({ "event": "UNREADABLE", "detail": line }))
-}
-
-fn view(record: &TrailRow) -> Value {
-    json!({
-        "category": "AUDIT",
-        "time": events::time_text(record.at),
-        "event": record.name,
-        "record": record.seq,
-        "actor": record.actor,
-        "subject": record.subject,
-        "owner": record.owner,
-        "detail": record.detail,
-    })
-}
-
 fn tell(common: &Common, event: &Value) {
     // JSON leaves some characters alone that a terminal obeys; they can stand only inside of texts.
     if common.json {
@@ -181,7 +152,9 @@ fn tell(common: &Common, event: &Value) {
         _ => None,
     };
     let mut line = format!("{}  {}", text("time").unwrap_or_default(), text("event").unwrap_or_default());
-    for name in ["record", "severity", "outcome", "actor", "subject", "address", "path", "site", "session", "count"] {
+    for name in
+        ["record", "severity", "outcome", "actor", "subject", "address", "path", "owner", "site", "session", "count"]
+    {
         if let Some(value) = text(name) {
             line.push_str(&format!("  {name}={value}"));
         }
@@ -192,42 +165,15 @@ fn tell(common: &Common, event: &Value) {
     print::line(&events::neutral(&line));
 }
 
-impl Filter {
-    fn of(arguments: &EventsArguments, now: Timestamp) -> Result<Self, Failure> {
-        let network = match &arguments.address {
-            Some(text) => Some(crate::limits::parse_network(text).ok_or_else(|| {
-                Failure::Usage("--address takes an address or a network, such as 192.0.2.7 or 192.0.2.0/24".to_owned())
-            })?),
-            None => None,
-        };
-        Ok(Self {
-            name: arguments.name.as_ref().map(|name| name.to_ascii_uppercase()),
-            since: arguments.since.as_deref().map(|text| when::time(text, now)).transpose()?,
-            network,
-            key: arguments
-                .key
-                .as_ref()
-                .map(|text| SecretKey::parse(text).map_or_else(|| text.clone(), |key| key.id().to_owned())),
-            session: arguments.session.as_ref().map(|text| text.chars().take(SESSION).collect()),
-        })
-    }
-
-    fn takes(&self, event: &Value) -> bool {
-        let text = |name: &str| event[name].as_str().unwrap_or_default();
-        let holds = |part: &str| ["detail", "subject", "actor"].into_iter().any(|name| text(name).contains(part));
-        let inside = |network: &IpNet| {
-            ["address", "subject"].into_iter().any(|name| {
-                let address = text(name).parse::<IpAddr>().map(|address| address.to_canonical());
-                address.is_ok_and(|address| network.contains(&address))
-                    || text(name)
-                        .parse::<IpNet>()
-                        .is_ok_and(|other| network.contains(&other) || other.contains(network))
-            })
-        };
-        self.name.as_ref().is_none_or(|name| text("event").contains(name.as_str()))
-            && self.since.is_none_or(|since| events::parse_time(text("time")).is_some_and(|at| at >= since))
-            && self.network.as_ref().is_none_or(inside)
-            && self.key.as_ref().is_none_or(|key| holds(key))
-            && self.session.as_ref().is_none_or(|session| text("session") == session)
-    }
+fn filter(arguments: &EventsArguments, now: Timestamp) -> Result<Filter, Failure> {
+    let time = |text: Option<&str>| text.map(|text| when::time(text, now)).transpose();
+    let wanted = Wanted {
+        name: arguments.name.as_deref(),
+        since: time(arguments.since.as_deref())?,
+        until: time(arguments.until.as_deref())?,
+        address: arguments.address.as_deref(),
+        key: arguments.key.as_deref(),
+        session: arguments.session.as_deref(),
+    };
+    Filter::of(wanted).map_err(|error| Failure::Usage(error.public().to_owned()))
 }

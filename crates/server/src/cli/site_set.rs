@@ -122,6 +122,7 @@ pub(super) async fn set(app: &App, common: &Common, arguments: SetArguments) -> 
         origins: None,
         add_origins: arguments.add_origins,
         remove_origins: arguments.remove_origins,
+        version: None,
     };
     let row = site_changes::change(app, &Scope::of(app.owner), row.id, change, &Actor::Operator).await?;
     if common.json {

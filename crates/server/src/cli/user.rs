@@ -1,10 +1,13 @@
-//! `chatward user add | list | disable | enable | reset-password | roles | unlock`: people's accounts.
+//! `chatward user add | list | disable | enable | reset-password | reset-second-factor | roles | unlock`: people's accounts.
 //!
-//! The way back in for whoever forgot a password, until mail exists: the operator sets another one. A password is read from
-//! standard input, never from an argument, which other people of the machine could see; or it is made here and shown once.
+//! The way back in for whoever forgot a password, until mail exists: the operator makes a link and hands it on, or sets
+//! another password. A password is read from standard input, never from an argument, which other people of the machine could
+//! see; that of a new user may be made here and is shown once.
 
 use super::{Common, Failure, Outcome, print};
 use crate::app::App;
+use crate::ops::recoveries::{self, Recovery};
+use crate::ops::second_factor;
 use crate::ops::users::{self, NewUser};
 use chatward_store::{UserRow, UserState};
 use chatward_types::{Error, Role, SECOND, Scope, Secret};
@@ -27,9 +30,15 @@ pub(super) enum UserCommand {
     /// Let a user in again
     #[command(after_help = "Example: chatward user enable ann@example.com")]
     Enable(Named),
-    /// Set another password; every login of the user ends at once
+    /// Print a link by which a user sets another password, once and within an hour
+    ///
+    /// No mail is sent yet: hand the link on yourself, to nobody else. With --password-stdin the password is set here and
+    /// now. Either way every login of the user ends when there is another password.
     #[command(after_help = "Example: chatward user reset-password ann@example.com")]
     ResetPassword(ResetArguments),
+    /// Take away the second factor of a user who has lost it; every login of theirs ends at once
+    #[command(after_help = "Example: chatward user reset-second-factor ann@example.com")]
+    ResetSecondFactor(Named),
     /// Give a user another role; it holds from the next request on
     #[command(after_help = "Example: chatward user roles ann@example.com member")]
     Roles(RolesArguments),
@@ -66,7 +75,7 @@ pub(super) struct AddArguments {
 pub(super) struct ResetArguments {
     /// The user's e-mail address or id
     user: String,
-    /// Read the password from the first line of standard input
+    /// Set the password from the first line of standard input, instead of printing a link
     #[arg(long)]
     password_stdin: bool,
 }
@@ -105,12 +114,24 @@ async fn act(app: &App, common: &Common, command: UserCommand) -> Outcome {
         UserCommand::List => list(app, common, &scope).await?,
         UserCommand::Disable(named) => set_state(app, common, &named, UserState::Disabled).await?,
         UserCommand::Enable(named) => set_state(app, common, &named, UserState::Active).await?,
+        UserCommand::ResetPassword(arguments) if arguments.password_stdin => {
+            let row = users::named(app, &scope, &arguments.user).await?;
+            users::reset_password(app, &scope, &row, &read_line()?).await?;
+            tell(common, view(&row), &format!("{} has another password; every login has ended.", row.email), None);
+        }
         UserCommand::ResetPassword(arguments) => {
             let row = users::named(app, &scope, &arguments.user).await?;
-            let (password, shown) = password(app, arguments.password_stdin)?;
-            users::reset_password(app, &scope, &row, &password).await?;
-            let said = format!("{} has another password; every login has ended.", row.email);
-            tell(common, view(&row), &said, shown.as_ref());
+            let made = recoveries::make(app, &scope, row.id).await?;
+            show_link(common, view(&row), &row.email, &made);
+        }
+        UserCommand::ResetSecondFactor(named) => {
+            let row = users::named(app, &scope, &named.user).await?;
+            let said = if second_factor::reset(app, &scope, &row).await? {
+                "has no second factor any more; every login has ended."
+            } else {
+                "had no second factor."
+            };
+            tell(common, view(&row), &format!("{} {said}", row.email), None);
         }
         UserCommand::Roles(arguments) => {
             let row = users::named(app, &scope, &arguments.user).await?;
@@ -120,7 +141,7 @@ async fn act(app: &App, common: &Common, command: UserCommand) -> Outcome {
         }
         UserCommand::Unlock(named) => {
             let row = users::named(app, &scope, &named.user).await?;
-            let said = if users::unlock(app, &row).await? { "may try again." } else { "did not have to wait." };
+            let said = if users::unlock(app, &scope, &row).await? { "may try again." } else { "did not have to wait." };
             tell(common, view(&row), &format!("{} {said}", row.email), None);
         }
     }
@@ -138,14 +159,22 @@ async fn set_state(app: &App, common: &Common, named: &Named, state: UserState) 
 
 async fn list(app: &App, common: &Common, scope: &Scope) -> Outcome {
     let rows = app.store.list_users(scope).await?;
+    let factors = app.store.list_second_factors(scope).await?;
+    let has_factor = |row: &UserRow| factors.iter().any(|factor| factor.user == row.id);
     if common.json {
-        print::json(&rows.iter().map(view).collect::<Vec<_>>());
+        let views = rows.iter().map(|row| {
+            let mut view = view(row);
+            view["second_factor"] = json!(has_factor(row));
+            view
+        });
+        print::json(&views.collect::<Vec<_>>());
     } else if rows.is_empty() {
         print::line("There is no user yet. The server's start shows a set-up token; or: chatward user add");
     } else {
         for row in rows {
             let (role, state) = (row.role.as_str(), row.state.as_str());
-            print::line(&format!("{}  {role}  {state}  {}  {}", row.id, row.email, row.name));
+            let factor = if has_factor(&row) { "second-factor" } else { "password-only" };
+            print::line(&format!("{}  {role}  {state}  {factor}  {}  {}", row.id, row.email, row.name));
         }
     }
     Ok(())
@@ -181,6 +210,17 @@ fn tell(common: &Common, mut view: Value, said: &str, made: Option<&Secret<Strin
         print::line("The password, shown this once:");
         print::line(&format!("  {}", made.expose()));
     }
+}
+
+fn show_link(common: &Common, mut view: Value, email: &str, made: &Recovery) {
+    if common.json {
+        view["url"] = json!(made.url.expose());
+        view["expires_at"] = json!(made.expires_at / SECOND);
+        print::json(&view);
+        return;
+    }
+    print::line(&format!("Hand this link to {email}, and to nobody else. It holds once and for an hour:"));
+    print::line(&format!("  {}", made.url.expose()));
 }
 
 fn view(row: &UserRow) -> Value {

@@ -27,7 +27,7 @@ pub use error::ConfigError;
 pub use layers::Origin;
 pub use sections::{
     Accounts, AddressChange, Admin, Audit, Blocks, ClientAddressHeader, Cors, Database, Feeds, Front, Headers,
-    Installation, Limits, LogFormat, LogLevel, Logging, Server, Sessions, Vault,
+    Installation, Limits, LogFormat, LogLevel, Logging, Registration, SecondFactorDemand, Server, Sessions, Vault,
 };
 pub use sections_answers::{Budgets, Crawl, Messages, ProviderConfig, ProviderKind};
 
@@ -183,6 +183,8 @@ impl Config {
         layers.derive("audit.head_file", inside("logs/audit-heads.jsonl"));
         let format = if production { "json" } else { "text" };
         layers.derive("logging.format", Raw::Words(format.to_owned()));
+        let second_factor = if production { "admins" } else { "optional" };
+        layers.derive("accounts.second_factor", Raw::Words(second_factor.to_owned()));
         environment::settle_vault(&mut layers)?;
         let mut config = Self {
             environment: installation.environment,

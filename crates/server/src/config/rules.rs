@@ -24,6 +24,7 @@ pub(super) fn problems(config: &Config) -> Vec<ConfigError> {
     found.cors();
     found.providers();
     found.logging();
+    found.audit();
     rules_secrets::feeds(&mut found);
     found.problems
 }
@@ -158,6 +159,16 @@ impl Findings<'_> {
                 );
             }
         }
+    }
+
+    fn audit(&mut self) {
+        let Some(url) = &self.config.audit.head_webhook else { return };
+        self.expect(
+            url.scheme() == "https" || (is_loopback(url) && !self.production()),
+            "audit.head_webhook",
+            "is not an https address",
+            "write one that begins with https://",
+        );
     }
 
     fn logging(&mut self) {

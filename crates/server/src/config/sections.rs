@@ -197,11 +197,34 @@ section! {
     }
 }
 
+/// Whether anybody may register by themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Registration {
+    /// Nobody: users are invited.
+    Closed,
+    /// Anybody, as an owner of their own.
+    Open,
+}
+
+/// Who must have a second factor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SecondFactorDemand {
+    /// Whoever wants one.
+    Optional,
+    /// Users with the role admin or owner.
+    Admins,
+    /// Every user.
+    Everyone,
+}
+
 section! {
     /// People's accounts.
     Accounts "accounts" {
         /// Characters that a new password has at least.
         password_min_length: u32 = Text("12"), whole(6, 64), [];
+        /// Whether a new password needs a letter and a digit beside its length. Length protects better; with this on and
+        /// `password_min_length` at 6 the rule is the one that guides for small apps ask for.
+        password_letters_and_digits: bool = Text("off"), choice(&[("on", true), ("off", false)]), [];
         /// Passwords that are computed at once; each takes a core for a moment, and 19 MiB.
         password_workers: usize = Text("1"), whole(1, 64), [];
         /// Minutes that an access token holds.
@@ -210,6 +233,23 @@ section! {
         login_days: u32 = Text("30"), whole(1, 365), [];
         /// Hours that an invitation holds.
         invitation_hours: u32 = Text("72"), whole(1, 720), [];
+        /// Whether anybody may register by themselves. `open` lets whoever reaches the server become an owner of their own:
+        /// they never see anybody else's sites, but they use this installation's providers and share its daily budget.
+        /// Nothing is mailed yet, so nobody proves that an address is theirs; whoever logs in afterwards can tell whether
+        /// it was free.
+        registration: Registration = Text("closed"), choice(&[
+            ("closed", Registration::Closed),
+            ("open", Registration::Open),
+        ]), [];
+        /// Registrations a day over the whole installation, whether they lead to an account or not; a day is one of UTC.
+        registrations_per_day: u32 = Text("50"), whole(1, 100_000), [];
+        /// Who must have a second factor (an authenticator program and recovery codes): nobody, users with the role admin or
+        /// owner, or every user. Whoever must and has none can log in, and then reaches nothing but what makes one.
+        second_factor: SecondFactorDemand = Derived("`optional`; `admins` in production"), choice(&[
+            ("optional", SecondFactorDemand::Optional),
+            ("admins", SecondFactorDemand::Admins),
+            ("everyone", SecondFactorDemand::Everyone),
+        ]), [];
     }
 }
 
@@ -286,7 +326,11 @@ section! {
         /// The file to which signed heads of the trail are added, one JSON line each. What it proves is worth most where
         /// the server's database cannot be reached from: ship it away, or name a file on another machine's disk.
         head_file: Option<PathBuf> = Derived("`logs/audit-heads.jsonl` in `data_dir`"), or_off(path()), [];
-        /// How often a head is added, if the trail has grown.
+        /// An https address on another machine to which each head is sent by POST, one JSON object as in the file; http is
+        /// for a loopback address outside production alone. Attempts that fail are repeated; after an hour of them there is
+        /// an event `AUDIT_HEAD_UNDELIVERED`.
+        head_webhook: Option<Url> = Unset("heads are not sent"), optional(web_address()), [];
+        /// How often a head is added to the file and sent, if the trail has grown.
         head_every: Duration = Text("10m"), span("1m", "1d"), [];
     }
 }
@@ -303,7 +347,7 @@ section! {
         window_seconds: u32 = Text("300"), whole(1, 86_400), [];
         /// How long the first automatic block lasts; each further one twice as long as the one before, up to a day.
         first: Duration = Text("10m"), span("1m", "1d"), [];
-        /// Networks that are never blocked, automatically or by hand.
+        /// Networks that are never blocked automatically, and by hand only by whoever insists (`chatward block --force`).
         allowed: Vec<IpNet> = Text(""), list(network(), 64), [];
     }
 }

@@ -201,7 +201,7 @@ fn parts(path: &Path) -> (String, String) {
 }
 
 /// The time of a file's first line, so that its age survives a restart.
-fn first_time(path: &Path) -> Option<Timestamp> {
+pub(super) fn first_time(path: &Path) -> Option<Timestamp> {
     parse(first_line(path)?.get("time")?.as_str()?)
 }
 

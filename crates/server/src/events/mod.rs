@@ -5,8 +5,10 @@
 //! A full disk or an unwritable file costs lines (counted, and said in the file once it works again), never an answer.
 
 mod file;
+mod filter;
 mod history;
 mod line;
+mod newest;
 mod shorten;
 mod storms;
 #[cfg(test)]
@@ -15,8 +17,10 @@ mod time;
 mod writer;
 
 pub use file::rotate_after;
+pub use filter::{Filter, Wanted, read_line};
 pub use history::{Follower, files};
 pub use line::neutral;
+pub use newest::{Newest, newest};
 pub use shorten::shorten_old;
 pub use time::{parse as parse_time, rfc3339 as time_text};
 

@@ -3,7 +3,7 @@
 //! Owns: the bounded table of who is storming. Never does: drop a count; what finds no place is counted under its
 //! event's name alone.
 
-use chatward_types::{Event, EventName, MINUTE, Outcome, Timestamp};
+use chatward_types::{Event, EventName, MINUTE, Outcome, OwnerId, Timestamp};
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -34,8 +34,8 @@ pub(super) struct Gathered {
 
 #[derive(Debug, Default)]
 pub(super) struct Storms {
-    /// By outcome too, so that a flood of successes never hides a refusal.
-    watched: HashMap<(EventName, Outcome, Option<IpAddr>), Storm>,
+    /// By outcome too, so that a flood of successes never hides a refusal, and by owner, so that a count is one owner's.
+    watched: HashMap<(EventName, Outcome, Option<IpAddr>, Option<OwnerId>), Storm>,
 }
 
 #[derive(Debug)]
@@ -49,9 +49,11 @@ struct Storm {
 impl Storms {
     /// Counts an event that [`gathers`].
     pub(super) fn judge(&mut self, event: &Event, now: Timestamp) -> Verdict {
-        let mut key = (event.name, event.outcome, event.address.map(network));
+        let mut key = (event.name, event.outcome, event.address.map(network), event.owner);
         if !self.watched.contains_key(&key) && self.watched.len() >= WATCHED {
             key.2 = None;
+            // Whose they were is told no more than where they came from: one count for all.
+            key.3 = None;
         }
         let storm = self.watched.entry(key).or_insert_with(|| Storm { since: now, seen: 0, first: None, gathered: 0 });
         // A window whose gathered events are still to be written stays until the writer has taken them.
@@ -63,14 +65,14 @@ impl Storms {
             return Verdict::List;
         }
         storm.gathered += 1;
-        storm.first.get_or_insert_with(|| event.clone());
+        storm.first.get_or_insert_with(|| Event { owner: key.3, ..event.clone() });
         Verdict::Gather
     }
 
     /// What the windows that have ended gathered (`all`: also those that run), and forgets the ended ones.
     pub(super) fn take(&mut self, now: Timestamp, all: bool) -> Vec<Gathered> {
         let mut taken = Vec::new();
-        self.watched.retain(|(_, _, address), storm| {
+        self.watched.retain(|(_, _, address, _), storm| {
             let ended = now - storm.since >= MINUTE;
             if (ended || all)
                 && let Some(first) = storm.first.take()
@@ -95,6 +97,11 @@ pub(super) fn gathers(name: EventName) -> bool {
             | EventName::SessionAddressChanged
             | EventName::ApiKeyValidation
             | EventName::AddressBlocked
+            | EventName::CredentialMissing
+            | EventName::TokenRefused
+            | EventName::TicketRefused
+            | EventName::IdentityRefused
+            | EventName::HistoryTrimmed
     )
 }
 

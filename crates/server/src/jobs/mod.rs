@@ -8,8 +8,8 @@ pub mod crawls;
 
 use crate::app::App;
 use crate::events;
-use crate::ops::{backoff, blocks, changes, refusals, sessions, tickets, trail, trail_heads};
-use chatward_types::{DAY, Error, MINUTE, Result, Timestamp};
+use crate::ops::{backoff, blocks, changes, refusals, sessions, tickets, trail, trail_heads, trail_webhook};
+use chatward_types::{DAY, Error, EventName, MINUTE, Outcome, Result, Severity, Timestamp};
 use std::time::Duration;
 
 /// How often other nodes' and the command line's changes are read.
@@ -20,6 +20,10 @@ const HEARTBEAT_EVERY: Duration = Duration::from_secs(5);
 const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(60);
 /// How often the database's log is emptied of what was erased.
 const EMPTY_LOG_EVERY: Duration = Duration::from_secs(3600);
+/// How often it is looked whether a head of the audit trail is to be sent.
+const SEND_EVERY: Duration = Duration::from_secs(5);
+/// How long the last one may take when the server stops.
+const LAST_SEND: Duration = Duration::from_secs(3);
 /// How long a change is kept for nodes that were away.
 const CHANGES_KEPT: i64 = DAY;
 /// How long an ended job's report is kept.
@@ -39,6 +43,7 @@ pub async fn run(app: App) {
         keep_house(&app),
         empty_logs(&app),
         sign(&app),
+        send_heads(&app),
         crawls::run(&app),
     );
 }
@@ -107,6 +112,24 @@ async fn sign(app: &App) {
     }
 }
 
+/// Sends the trail's head to another machine, and once more when the server stops.
+async fn send_heads(app: &App) {
+    if app.config.audit.head_webhook.is_none() {
+        return;
+    }
+    let deliver = async || {
+        if let Err(error) = trail_webhook::deliver(app).await {
+            report("audit head", &error);
+        }
+    };
+    while pause(app, SEND_EVERY).await {
+        deliver().await;
+    }
+    if tokio::time::timeout(LAST_SEND, deliver()).await.is_err() {
+        tracing::warn!("the last head of the audit trail was not delivered before the server stopped");
+    }
+}
+
 async fn sweep(app: &App) {
     let every = Duration::from_secs(u64::from(app.config.sessions.sweep_seconds));
     while pause(app, every).await {
@@ -152,6 +175,7 @@ pub async fn run_housekeeping(app: &App) -> Result<()> {
     app.store.prune_nodes(now - 10 * MINUTE).await?;
     app.store.prune_jobs(now - JOBS_KEPT).await?;
     app.store.prune_budgets(now.div_euclid(DAY) - BUDGET_DAYS_KEPT).await?;
+    tell_administrative_reads(app);
     Ok(())
 }
 
@@ -164,6 +188,14 @@ pub async fn shorten_addresses(app: &App, now: Timestamp) -> Result<usize> {
     let (settings, stopping) = (app.config.logging.clone(), app.stopping.clone());
     let work = move || events::shorten_old(&path, &settings, now, || stopping.is_cancelled());
     tokio::task::spawn_blocking(work).await.map_err(Error::internal)?.map_err(Error::internal)
+}
+
+/// Says which functions read across owners since the last turn, and how often.
+pub fn tell_administrative_reads(app: &App) {
+    for (name, count) in app.store.take_administrative_reads() {
+        let event = app.event(EventName::AdministrativeRead, Severity::Info, Outcome::Success);
+        event.detail(format!("{name}, {count} times")).emit();
+    }
 }
 
 /// Waits; false when the server stops.

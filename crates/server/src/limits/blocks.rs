@@ -2,7 +2,8 @@
 //!
 //! Owns the list in memory: bounded, replaced whole, read without a lock, with one look-up a length of prefix that is in
 //! use. While there is no block and no lockdown, the question costs one atomic read. Whoever waits for a change
-//! ([`Gate::changes`]) hears of it at once. Never blocks what it was told to spare.
+//! ([`Gate::changes`]) hears of it at once. Never blocks what it was told to spare: a proxy never, whatever is asked, and an
+//! allowed network only where an operator insisted.
 
 use arc_swap::ArcSwap;
 use chatward_types::Timestamp;
@@ -10,7 +11,7 @@ use ipnet::IpNet;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use tokio::sync::watch;
 
 /// An address or a network as people write it, in its canonical form: host bits cleared, IPv4 in IPv6 as IPv4.
@@ -32,11 +33,36 @@ pub fn parse_network(text: &str) -> Option<IpNet> {
 pub struct Gate {
     /// Whether anything is blocked or locked: the only thing that a request reads on an ordinary day.
     shut: AtomicBool,
-    locked: AtomicBool,
-    table: ArcSwap<Table>,
-    spared: Vec<IpNet>,
+    /// One of [`OPEN`], [`LOCKED`] and [`SIGN_IN`].
+    locked: AtomicU8,
+    lists: ArcSwap<Lists>,
+    proxies: Vec<IpNet>,
+    allowed: Vec<IpNet>,
     news: watch::Sender<u64>,
     refused: AtomicU64,
+}
+
+const OPEN: u8 = 0;
+const LOCKED: u8 = 1;
+/// Locked, but people may log in.
+const SIGN_IN: u8 = 2;
+
+/// Blocks as anybody makes them, and those that hold for allowed networks too.
+#[derive(Debug, Default)]
+struct Lists {
+    ordinary: Table,
+    forced: Table,
+}
+
+/// A blocked network, as the gate needs to know it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Blocked {
+    /// The network.
+    pub network: IpNet,
+    /// When it ends; open where it does not.
+    pub until: Option<Timestamp>,
+    /// Whether it holds for allowed networks too.
+    pub forced: bool,
 }
 
 /// Until when each network is blocked, by version and length of prefix.
@@ -58,36 +84,44 @@ pub enum Shut {
 
 impl Default for Gate {
     fn default() -> Self {
-        Self::new(Vec::new())
+        Self::new(Vec::new(), Vec::new())
     }
 }
 
 impl Gate {
-    /// Nothing blocked; these networks never will be.
-    pub fn new(spared: Vec<IpNet>) -> Self {
+    /// Nothing blocked; proxies never will be, allowed networks only by force.
+    pub fn new(proxies: Vec<IpNet>, allowed: Vec<IpNet>) -> Self {
         Self {
             shut: AtomicBool::new(false),
-            locked: AtomicBool::new(false),
-            table: ArcSwap::default(),
-            spared,
+            locked: AtomicU8::new(OPEN),
+            lists: ArcSwap::default(),
+            proxies,
+            allowed,
             news: watch::Sender::new(0),
             refused: AtomicU64::new(0),
         }
     }
 
-    /// Replaces the list: networks with the time of their end, `None` for no end.
-    pub fn replace(&self, blocks: impl Iterator<Item = (IpNet, Option<Timestamp>)>) {
-        let mut table = Table::default();
-        for (network, until) in blocks {
-            table.add(network, until.unwrap_or(Timestamp::MAX));
+    /// Replaces the list.
+    pub fn replace(&self, blocks: impl Iterator<Item = Blocked>) {
+        let mut lists = Lists::default();
+        for block in blocks {
+            let table = if block.forced { &mut lists.forced } else { &mut lists.ordinary };
+            table.add(block.network, block.until.unwrap_or(Timestamp::MAX));
         }
-        self.table.store(Arc::new(table));
+        self.lists.store(Arc::new(lists));
         self.tell();
     }
 
-    /// Switches the lockdown.
-    pub fn lock(&self, locked: bool) {
-        self.locked.store(locked, Ordering::Release);
+    /// Switches the lockdown on; `sign_in` says whether people may log in meanwhile.
+    pub fn lock(&self, sign_in: bool) {
+        self.locked.store(if sign_in { SIGN_IN } else { LOCKED }, Ordering::Release);
+        self.tell();
+    }
+
+    /// Switches the lockdown off.
+    pub fn unlock(&self) {
+        self.locked.store(OPEN, Ordering::Release);
         self.tell();
     }
 
@@ -99,12 +133,18 @@ impl Gate {
 
     /// Whether nobody is served.
     pub fn is_locked(&self) -> bool {
-        self.locked.load(Ordering::Acquire)
+        self.locked.load(Ordering::Acquire) != OPEN
+    }
+
+    /// Whether people may log in during the lockdown.
+    pub fn allows_sign_in(&self) -> bool {
+        self.locked.load(Ordering::Acquire) == SIGN_IN
     }
 
     /// Networks in the list.
     pub fn blocked(&self) -> usize {
-        self.table.load().count
+        let lists = self.lists.load();
+        lists.ordinary.count + lists.forced.count
     }
 
     /// Requests and connections that were refused.
@@ -127,27 +167,39 @@ impl Gate {
 
     /// Whether a block covers this address now.
     pub fn covers(&self, address: IpAddr, now: Timestamp) -> bool {
+        if !self.shut.load(Ordering::Acquire) {
+            return false;
+        }
         let address = address.to_canonical();
-        self.shut.load(Ordering::Acquire)
-            && self.table.load().until(address).is_some_and(|until| until > now)
-            && !self.spares(address)
+        let lists = self.lists.load();
+        let holds = |table: &Table| table.until(address).is_some_and(|until| until > now);
+        (holds(&lists.ordinary) && !self.spares(address)) || (holds(&lists.forced) && !inside(&self.proxies, address))
     }
 
-    /// Whether this address is never blocked.
+    /// Whether this address is never blocked unless somebody insists.
     pub fn spares(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
-        self.spared.iter().any(|network| network.contains(&address))
+        inside(&self.proxies, address) || inside(&self.allowed, address)
     }
 
-    /// Whether a block of this network would be one of spared addresses alone.
-    pub fn spares_all(&self, network: &IpNet) -> bool {
-        self.spared.iter().any(|spared| spared.contains(network))
+    /// Whether a block of this network would be one of proxies alone, whom no block is for.
+    pub fn is_proxies(&self, network: &IpNet) -> bool {
+        self.proxies.iter().any(|spared| spared.contains(network))
+    }
+
+    /// Whether a block of this network would be one of allowed addresses alone.
+    pub fn is_allowed(&self, network: &IpNet) -> bool {
+        self.allowed.iter().any(|spared| spared.contains(network))
     }
 
     /// Hears of every change from now on.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.news.subscribe()
     }
+}
+
+fn inside(networks: &[IpNet], address: IpAddr) -> bool {
+    networks.iter().any(|network| network.contains(&address))
 }
 
 impl Table {
@@ -197,9 +249,13 @@ mod tests {
     use super::*;
 
     fn gate(networks: &[(&str, Option<Timestamp>)]) -> Gate {
-        let gate = Gate::new(vec![parse_network("10.0.0.1").unwrap()]);
-        gate.replace(networks.iter().map(|(text, until)| (parse_network(text).unwrap(), *until)));
+        let gate = Gate::new(Vec::new(), vec![parse_network("10.0.0.1").unwrap()]);
+        gate.replace(networks.iter().map(|(text, until)| block(text, *until, false)));
         gate
+    }
+
+    fn block(text: &str, until: Option<Timestamp>, forced: bool) -> Blocked {
+        Blocked { network: parse_network(text).unwrap(), until, forced }
     }
 
     fn asks(gate: &Gate, address: &str, now: Timestamp) -> Option<Shut> {
@@ -240,8 +296,21 @@ mod tests {
         assert_eq!(asks(&gate, "10.0.0.2", 6), Some(Shut::Blocked));
         assert_eq!(asks(&gate, "10.0.0.1", 6), None);
         assert_eq!(asks(&gate, "203.0.113.9", 6), Some(Shut::Blocked));
-        assert!(gate.spares_all(&parse_network("10.0.0.1").unwrap()));
-        assert!(!gate.spares_all(&parse_network("10.0.0.0/8").unwrap()));
+        assert!(gate.is_allowed(&parse_network("10.0.0.1").unwrap()));
+        assert!(!gate.is_allowed(&parse_network("10.0.0.0/8").unwrap()));
+    }
+
+    #[test]
+    fn a_forced_block_holds_for_an_allowed_network_and_never_for_a_proxy() {
+        let networks = |text: &str| vec![parse_network(text).unwrap()];
+        let gate = Gate::new(networks("192.0.2.1"), networks("10.0.0.0/8"));
+        gate.replace([block("10.1.0.0/16", None, true), block("0.0.0.0/0", Some(9), true)].into_iter());
+        assert_eq!(gate.blocked(), 2);
+        assert_eq!(asks(&gate, "10.1.2.3", 10), Some(Shut::Blocked));
+        assert_eq!(asks(&gate, "10.2.2.3", 10), None);
+        assert_eq!(asks(&gate, "10.2.2.3", 5), Some(Shut::Blocked));
+        assert_eq!(asks(&gate, "192.0.2.1", 5), None, "behind a proxy stands everybody");
+        assert!(gate.spares("192.0.2.1".parse().unwrap()) && gate.is_proxies(&parse_network("192.0.2.1").unwrap()));
     }
 
     #[test]
@@ -249,11 +318,16 @@ mod tests {
         let gate = gate(&[]);
         let mut news = gate.changes();
         assert_eq!(asks(&gate, "192.0.2.1", 0), None);
-        gate.lock(true);
+        gate.lock(false);
         assert!(news.has_changed().unwrap());
         news.mark_unchanged();
         assert_eq!(asks(&gate, "192.0.2.1", 0), Some(Shut::Locked));
-        gate.lock(false);
+        assert!(!gate.allows_sign_in());
+        gate.lock(true);
+        assert!(gate.is_locked() && gate.allows_sign_in());
+        news.mark_unchanged();
+        gate.unlock();
+        assert!(!gate.allows_sign_in());
         assert!(news.has_changed().unwrap());
         assert_eq!(asks(&gate, "192.0.2.1", 0), None);
     }

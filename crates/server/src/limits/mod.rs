@@ -12,7 +12,7 @@ mod load;
 mod shard;
 mod window;
 
-pub use blocks::{Gate, Shut, parse_network};
+pub use blocks::{Blocked, Gate, Shut, parse_network};
 pub use connections::{ConnectionCaps, ConnectionCounter, ConnectionGuard};
 pub use key::{network_around, network_of, widened};
 pub use load::{LoadGauge, LoadGuard};

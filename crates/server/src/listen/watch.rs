@@ -140,12 +140,11 @@ impl Drop for RunningRequest {
 
 /// Drives a connection to its end, or to one of its deadlines.
 pub(super) async fn run(
-    connection: auto::Connection<'_, NotedStream, Front, TokioExecutor>,
+    mut connection: Pin<Box<auto::Connection<'_, NotedStream, Front, TokioExecutor>>>,
     activity: &Activity,
     deadlines: Deadlines,
     ends: &Ends,
 ) -> Ending {
-    let mut connection = pin!(connection);
     let mut timer = pin!(tokio::time::sleep_until(activity.deadline(&deadlines).0));
     let mut draining = false;
     loop {

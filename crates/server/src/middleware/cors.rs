@@ -78,7 +78,7 @@ pub fn preflight(app: &App, request: &Request, client: &Client) -> Option<Respon
     Some(response)
 }
 
-/// Lets a page of `origin` read the response. Never with credentials: there are no cookies here.
+/// Lets a page of `origin` read the response. Never with credentials: cookies are for our own pages.
 pub fn grant(headers: &mut HeaderMap, origin: &str) {
     if let Ok(value) = HeaderValue::from_str(origin) {
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, value);
@@ -108,7 +108,8 @@ pub fn refuse(app: &App, client: &Client) -> Error {
     )
 }
 
-fn report(app: &App, client: &Client) {
+/// Tells that a page was refused.
+pub(super) fn report(app: &App, client: &Client) {
     app.event(EventName::CorsBlocked, Severity::Warning, Outcome::Refused).of(client).emit();
 }
 

@@ -1,28 +1,80 @@
 //! The first question to every request: is this address served, is anybody? Asked again when the answer may have changed,
 //! for as long as a request runs and its stream is open.
 //!
-//! Owns: the two constant refusals, and the last words of a stream that is cut. Probes are served in a lockdown, not when
-//! they come from a blocked address. Never decides who is blocked; `limits::Gate` is told by ops.
+//! Owns: the two constant refusals, and the last words of a stream that is cut. Probes are served in a lockdown, and so is an
+//! administrator whose access token holds; neither when they come from a blocked address. A token is looked at before
+//! anything else of the request, counted first in windows of its own, and one that does not hold gets what everybody gets.
+//! Never decides who is blocked; `limits::Gate` is told by ops.
 
-use super::Client;
+use super::guard::bearer;
+use super::{Client, cookies, people};
 use crate::app::App;
-use crate::error;
 use crate::limits::Shut;
+use crate::ops::lockdown;
+use crate::{error, routes};
 use axum::body::{Body, BodyDataStream, Bytes};
+use axum::extract::Request;
 use axum::response::Response;
 use chatward_types::{Error, EventName, Kind, Outcome, Severity};
 use futures_util::{StreamExt, stream};
 use http::header::CONTENT_TYPE;
 use std::future::Future;
 use std::pin::pin;
+use std::sync::Arc;
 use tokio::sync::watch;
 
 /// What a client waits before it asks a locked server again, in seconds.
 const COME_BACK: u32 = 300;
 
+/// The group of windows that counts tokens in a lockdown; no route's.
+const GROUP: u8 = u8::MAX;
+
+/// What a request shows that may spare it a lockdown.
+#[derive(Debug, Clone)]
+pub(super) struct Shown {
+    health: bool,
+    sign_in: bool,
+    token: Option<Arc<str>>,
+}
+
+impl Shown {
+    pub(super) fn of(request: &Request, health: bool) -> Self {
+        let is_token = people::is_access_token(request.headers());
+        Self {
+            health,
+            sign_in: routes::IN_LOCKDOWN.contains(&request.uri().path()),
+            token: bearer(request.headers())
+                .or_else(|| cookies::access(request.headers()))
+                .filter(|_| is_token)
+                .map(Arc::from),
+        }
+    }
+
+    /// Whether a lockdown is not for it: a probe, an administrator, or a login where that is allowed.
+    async fn is_spared(&self, app: &App, client: &Client) -> bool {
+        if self.health || (self.sign_in && app.gate.allows_sign_in()) {
+            return true;
+        }
+        let Some(token) = &self.token else { return false };
+        // What a full window refuses is not looked at: in a lockdown least of all does a flood reach the store.
+        let counted = app.limiter.check(GROUP, client.address, &app.rules.api, app.load.scale(), app.clock.now());
+        if !counted.allowed {
+            return false;
+        }
+        match lockdown::serves(app, token).await {
+            Ok(serves) => serves,
+            Err(error) => {
+                tracing::error!(source = error.source_line(), "a token cannot be checked in the lockdown");
+                false
+            }
+        }
+    }
+}
+
 /// Whether a client is refused now.
-pub(super) fn ask(app: &App, client: &Client, health: bool) -> Option<Shut> {
-    app.gate.ask(client.address, app.clock.now()).filter(|shut| !(health && *shut == Shut::Locked))
+pub(super) async fn ask(app: &App, client: &Client, shown: &Shown) -> Option<Shut> {
+    let shut = app.gate.ask(client.address, app.clock.now())?;
+    if shut == Shut::Locked && shown.is_spared(app, client).await { None } else { Some(shut) }
 }
 
 /// The refusal, counted and told.
@@ -50,7 +102,7 @@ fn refusal(shut: Shut) -> Error {
 pub(super) async fn while_served<T>(
     app: &App,
     client: &Client,
-    health: bool,
+    shown: &Shown,
     work: impl Future<Output = T>,
 ) -> Result<T, Shut> {
     let mut news = app.gate.changes();
@@ -60,7 +112,7 @@ pub(super) async fn while_served<T>(
             biased;
             done = &mut work => return Ok(done),
             // The sender lives as long as the app.
-            _ = news.changed() => if let Some(shut) = ask(app, client, health) {
+            _ = news.changed() => if let Some(shut) = ask(app, client, shown).await {
                 return Err(shut);
             }
         }
@@ -70,12 +122,13 @@ pub(super) async fn while_served<T>(
 struct Watched {
     app: App,
     client: Client,
+    shown: Shown,
     news: watch::Receiver<u64>,
     pieces: BodyDataStream,
 }
 
 /// Ends a stream of events when its client is served no more: with an error as its last event, never as if it were whole.
-pub(super) fn watch_stream(app: &App, client: &Client, response: Response) -> Response {
+pub(super) fn watch_stream(app: &App, client: &Client, shown: Shown, response: Response) -> Response {
     let streams =
         response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
     if !streams {
@@ -85,13 +138,14 @@ pub(super) fn watch_stream(app: &App, client: &Client, response: Response) -> Re
     // What changed before we listened is looked at once.
     news.mark_changed();
     let (parts, body) = response.into_parts();
-    let watched = Watched { app: app.clone(), client: client.clone(), news, pieces: body.into_data_stream() };
+    let (app, client) = (app.clone(), client.clone());
+    let watched = Watched { app, client, shown, news, pieces: body.into_data_stream() };
     let pieces = stream::unfold(Some(watched), |watched| async move {
         let mut watched = watched?;
         loop {
             tokio::select! {
                 biased;
-                _ = watched.news.changed() => if let Some(shut) = ask(&watched.app, &watched.client, false) {
+                _ = watched.news.changed() => if let Some(shut) = ask(&watched.app, &watched.client, &watched.shown).await {
                     let text = error::body_text(&refuse(&watched.app, &watched.client, shut), &watched.client.request_id);
                     return Some((Ok(Bytes::from(format!("event: error\ndata: {text}\n\n"))), None));
                 },

@@ -4,11 +4,12 @@
 //! Every front passes here; none has a copy of its own.
 
 use super::cors::{self, Origin};
-use super::{Answered, Client, headers, keys, people};
+use super::{Answered, Client, cookies, headers, keys, people};
 use crate::app::App;
 use crate::error::{ApiError, Carried};
 use crate::limits::{Decision, Rule};
 use crate::ops::acting::Acting;
+use crate::ops::logins::Person;
 use crate::ops::origins;
 use crate::ops::tokens::Visitor;
 use crate::ops::verified;
@@ -16,7 +17,8 @@ use crate::routes::{Limit, Policy, Row};
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use chatward_types::{Error, EventName, Kind, Outcome, Severity};
+use chatward_types::{Error, EventName, Kind, Outcome, Role, Severity};
+use http::Method;
 use http::header::{AUTHORIZATION, HeaderMap};
 use std::sync::Arc;
 
@@ -61,7 +63,7 @@ pub async fn run(State((app, row)): State<(App, Row)>, mut request: Request, nex
 /// Whether a page of this origin may read the response.
 fn may_read(app: &App, row: Row, origin: &str, response: &Response) -> bool {
     match row.policy {
-        Policy::Public | Policy::Manage(..) | Policy::User(_) | Policy::SignIn => false,
+        Policy::Public | Policy::Manage(..) | Policy::User(_) | Policy::Enrolment | Policy::SignIn => false,
         Policy::NamedOrigin => origins::is_exact(origin),
         Policy::SiteOrigin | Policy::Visitor => {
             app.origins.is_known(origin) && !Carried::has_code(response, cors::REFUSED)
@@ -85,8 +87,8 @@ async fn admit(app: &App, row: Row, client: &Client, origin: &Origin, request: &
         }
         Policy::Manage(scope, least) => {
             let acting = if people::is_access_token(request.headers()) {
-                people::refuse_foreign_page(app, client, origin, request.headers())?;
-                let person = people::authenticate(app, client, request.headers(), least).await?;
+                let person = admit_person(app, client, origin, row.method, request.headers(), least).await?;
+                people::refuse_without_factor(&person)?;
                 Acting::by_user(person.owner, person.user)
             } else {
                 let holder = keys::authenticate(app, client, request.headers(), scope).await?;
@@ -95,8 +97,12 @@ async fn admit(app: &App, row: Row, client: &Client, origin: &Origin, request: &
             request.extensions_mut().insert(acting);
         }
         Policy::User(least) => {
-            people::refuse_foreign_page(app, client, origin, request.headers())?;
-            let person = people::authenticate(app, client, request.headers(), least).await?;
+            let person = admit_person(app, client, origin, row.method, request.headers(), least).await?;
+            people::refuse_without_factor(&person)?;
+            request.extensions_mut().insert(Arc::new(person));
+        }
+        Policy::Enrolment => {
+            let person = admit_person(app, client, origin, row.method, request.headers(), Role::Viewer).await?;
             request.extensions_mut().insert(Arc::new(person));
         }
         Policy::SignIn => people::refuse_foreign_page(app, client, origin, request.headers())?,
@@ -116,6 +122,20 @@ async fn admit(app: &App, row: Row, client: &Client, origin: &Origin, request: &
         }
     }
     Ok(())
+}
+
+/// The user of a token or a cookie, from a page of ours or a program.
+async fn admit_person(
+    app: &App,
+    client: &Client,
+    origin: &Origin,
+    method: &Method,
+    headers: &HeaderMap,
+    least: Role,
+) -> Result<Person, ApiError> {
+    people::refuse_foreign_page(app, client, origin, headers)?;
+    cookies::refuse_foreign_page(app, client, method, headers)?;
+    people::authenticate(app, client, headers, least).await
 }
 
 /// Counts a request in the windows of its group; refuses with 429 when one is full.

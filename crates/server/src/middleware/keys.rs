@@ -3,15 +3,15 @@
 //! A secret key in a page is a leak, whoever looks at it first: a request that has one and shows that a browser sent it
 //! is refused wherever it goes, and told as an event, so that its owner revokes it. Owns these two answers.
 
-use super::Client;
 use super::guard::bearer;
+use super::{Client, people};
 use crate::app::App;
 use crate::error::ApiError;
 use crate::ops::issued_keys::{self, Holder};
 use chatward_types::{Error, EventName, KeyScope, Kind, Outcome, Severity};
 use chatward_vault::SecretKey;
 use http::HeaderMap;
-use http::header::{HeaderName, ORIGIN};
+use http::header::{AUTHORIZATION, HeaderName, ORIGIN};
 
 /// What only browsers send, and always send on calls across pages.
 const OF_BROWSERS: [HeaderName; 3] =
@@ -48,9 +48,19 @@ pub(super) async fn authenticate(
         Some(text) => issued_keys::recognise(app, text).await?,
         None => None,
     };
-    let outcome = if holder.is_some() { Outcome::Success } else { Outcome::Refused };
-    let severity = if holder.is_some() { Severity::Info } else { Severity::Warning };
-    app.event(EventName::ApiKeyValidation, severity, outcome).of(client).detail("a secret key").emit();
+    match &holder {
+        Some(holder) => {
+            let event = app.event(EventName::ApiKeyValidation, Severity::Info, Outcome::Success).of(client);
+            event.owner(holder.owner).detail(format!("key {}", holder.id)).emit();
+        }
+        None if !headers.contains_key(AUTHORIZATION) => people::tell_missing(app, client),
+        // A key's id is no secret: that of one which does not hold would let anybody write of another's.
+        None => app
+            .event(EventName::ApiKeyValidation, Severity::Warning, Outcome::Refused)
+            .of(client)
+            .detail("a secret key")
+            .emit(),
+    }
     let Some(holder) = holder else {
         return Err(Error::new(
             Kind::Unauthenticated,

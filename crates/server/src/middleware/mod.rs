@@ -5,6 +5,7 @@
 //! A step lives in a file of its own; the order lives here and nowhere else. Nothing here reads a body.
 
 pub mod address;
+pub mod cookies;
 pub mod cors;
 mod gate;
 pub mod guard;
@@ -59,7 +60,8 @@ async fn run_stack(app: App, mut request: Request, next: Next, public: bool) -> 
     let health = matches!(request.uri().path(), "/healthz" | "/readyz");
     request.extensions_mut().insert(client.clone());
 
-    let shut = if public { gate::ask(&app, &client, health) } else { None };
+    let shown = gate::Shown::of(&request, health);
+    let shut = if public { gate::ask(&app, &client, &shown).await } else { None };
     let early = match shut {
         Some(shut) => Some(ApiError::from(gate::refuse(&app, &client, shut)).into_response()),
         None if public => refuse_or_preflight(&app, &request, health, &client),
@@ -71,10 +73,10 @@ async fn run_stack(app: App, mut request: Request, next: Next, public: bool) -> 
             let limit = app.config.server.request_timeout;
             let work = AssertUnwindSafe(next.run(request)).catch_unwind();
             let work = tokio::time::timeout(limit, work);
-            let done = if public { gate::while_served(&app, &client, health, work).await } else { Ok(work.await) };
+            let done = if public { gate::while_served(&app, &client, &shown, work).await } else { Ok(work.await) };
             match done {
                 Err(shut) => ApiError::from(gate::refuse(&app, &client, shut)).into_response(),
-                Ok(Ok(Ok(response))) if public => gate::watch_stream(&app, &client, response),
+                Ok(Ok(Ok(response))) if public => gate::watch_stream(&app, &client, shown, response),
                 Ok(Ok(Ok(response))) => response,
                 Ok(Ok(Err(panic))) => ApiError::from(Error::internal(panic_text(&panic))).into_response(),
                 Ok(Err(_)) => ApiError::from(too_slow()).into_response(),

@@ -1,9 +1,11 @@
 //! Users on the way in: recognised by their access token, and only from our own pages or a program.
 //!
-//! The role is the store's of this moment, never the token's. Owns the two answers: one for whatever token does not hold,
-//! one for a role that is not enough.
+//! The role is the store's of this moment, never the token's, and so is whether they must have a second factor first. Owns
+//! the three answers: one for whatever token does not hold, one for a role that is not enough, one for a factor that is
+//! missing.
 
 use super::Client;
+use super::cookies;
 use super::cors::{self, Origin};
 use super::guard::bearer;
 use crate::app::App;
@@ -11,10 +13,12 @@ use crate::error::ApiError;
 use crate::ops::logins::{self, Person};
 use chatward_types::{Error, EventName, Kind, Outcome, Role, Severity};
 use http::HeaderMap;
+use http::header::AUTHORIZATION;
 
-/// Whether what the request has is a signed token rather than a key.
+/// Whether what the request has is a signed token, or a cookie, rather than a key.
 pub(super) fn is_access_token(headers: &HeaderMap) -> bool {
-    bearer(headers).is_some_and(|text| text.bytes().filter(|byte| *byte == b'.').count() == 2)
+    cookies::is_by_cookie(headers)
+        || bearer(headers).is_some_and(|text| text.bytes().filter(|byte| *byte == b'.').count() == 2)
 }
 
 /// Whom the request's access token speaks for, if they may do this.
@@ -24,13 +28,17 @@ pub(super) async fn authenticate(
     headers: &HeaderMap,
     least: Role,
 ) -> Result<Person, ApiError> {
-    let person = match bearer(headers) {
+    let person = match bearer(headers).or_else(|| cookies::access(headers)) {
         Some(token) => logins::recognise(app, token).await?,
         None => None,
     };
     let Some(person) = person else {
-        let event = app.event(EventName::TokenRefused, Severity::Warning, Outcome::Refused);
-        event.of(client).detail("an access token that does not hold").emit();
+        if headers.contains_key(AUTHORIZATION) || cookies::access(headers).is_some() {
+            let event = app.event(EventName::TokenRefused, Severity::Warning, Outcome::Refused);
+            event.of(client).detail("an access token that does not hold").emit();
+        } else {
+            tell_missing(app, client);
+        }
         return Err(Error::new(
             Kind::Unauthenticated,
             "token_invalid",
@@ -48,6 +56,25 @@ pub(super) async fn authenticate(
         .into());
     }
     Ok(person)
+}
+
+/// Tells of a call that came without any credential to a route that needs one.
+pub(super) fn tell_missing(app: &App, client: &Client) {
+    app.event(EventName::CredentialMissing, Severity::Warning, Outcome::Refused).of(client).emit();
+}
+
+/// Refuses whoever must have a second factor and has none yet.
+pub(super) fn refuse_without_factor(person: &Person) -> Result<(), ApiError> {
+    if !person.must_enrol {
+        return Ok(());
+    }
+    Err(Error::new(
+        Kind::Forbidden,
+        "second_factor_required",
+        "Your role needs a second factor first. POST /api/v1/account/totp begins one, and \
+         POST /api/v1/account/totp/confirm with its code activates it; then this login may go on.",
+    )
+    .into())
 }
 
 /// Refuses a call that another's page makes a browser send.

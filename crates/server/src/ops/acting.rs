@@ -2,8 +2,18 @@
 //!
 //! Owns the one word that both fronts hand on, so that an operation and its event need not know which it was.
 
+use crate::app::App;
 use crate::ops::trail::Actor;
-use chatward_types::{OwnerId, UserId};
+use chatward_types::{Error, OwnerId, Result, UserId};
+
+/// Whether this owner is the installation's own, whose administrators look after everybody: after blocks, the lockdown and
+/// the events of no owner.
+///
+/// # Errors
+/// [`chatward_types::Kind::NotFound`] for every other owner.
+pub fn of_installation(app: &App, owner: OwnerId) -> Result<()> {
+    if owner == app.owner { Ok(()) } else { Err(Error::not_found()) }
+}
 
 /// On whose behalf a request acts; a request extension.
 #[derive(Debug, Clone)]

@@ -1,9 +1,9 @@
 //! The life of one answer, in a task of its own so that it outlives the client's connection.
 //!
 //! A quick answer is stored together with its question; while a slow one is waited for, the question is stored alone.
-//! The answer is acknowledged (`Done`) only after both are committed. A client that leaves has five seconds' grace, then the upstream is cancelled and what there is is
-//! stored as interrupted. The reservation is settled with what was really used, on every way out; a way out
-//! that forgets to settle spends all of it.
+//! The answer is acknowledged (`Done`) only after both are committed. A client that leaves has five seconds' grace, then
+//! the upstream is cancelled and what there is is stored as interrupted. The reservation is settled with what was really
+//! used, on every way out; a way out that forgets to settle spends all of it.
 
 use crate::app::App;
 use crate::client::Client;
@@ -12,7 +12,7 @@ use crate::ops::data_keys::OwnerKeys;
 use crate::ops::lookup::{Citation, Found};
 use crate::ops::sessions::{Answering as PlaceInSession, Live};
 use crate::ops::sites::Site;
-use chatward_providers::{Attempt, ChatRequest, Finish, Observer, Piece, Usage, estimate_request_tokens};
+use chatward_providers::{Answering, Attempt, ChatRequest, Finish, Observer, Piece, Usage, estimate_request_tokens};
 use chatward_store::{HotRow, MessageRow, MessageState, Role, UsageRow};
 use chatward_types::{Error, EventName, Kind, MessageId, Outcome, Result, Severity, Timestamp, UsageId};
 use std::pin::{Pin, pin};
@@ -96,7 +96,7 @@ struct Produced {
 }
 
 /// Runs an answer from the stored question to the acknowledged end.
-pub async fn run(app: App, mut turn: Turn, out: Sender<Progress>) {
+pub async fn run(app: App, mut turn: Box<Turn>, out: Sender<Progress>) {
     let allowance = turn.allowance.take();
     let (reservation, place) = match allowance {
         Some(Allowance { reservation, place }) => (Some(reservation), Some(place)),
@@ -168,22 +168,19 @@ async fn store_and_produce(
     if let Ok(produced) = tokio::time::timeout(TOGETHER, answer.as_mut()).await {
         return Ok((produced, Question::Waiting));
     }
-    let mut question = pin!(store_question(app, turn));
-    let mut stored = false;
-    loop {
-        tokio::select! {
-            biased;
-            outcome = &mut question, if !stored => {
-                outcome.map_err(|error| (error, None))?;
-                stored = true;
-            }
-            produced = &mut answer => {
-                if !stored && let Err(error) = question.await {
-                    return Err((error, Some(produced)));
-                }
-                return Ok((produced, Question::Stored));
-            }
+    // In a box, which goes as soon as the question is stored: from then on many answers may wait for long.
+    let mut question = Box::pin(store_question(app, turn));
+    tokio::select! {
+        biased;
+        outcome = &mut question => {
+            drop(question);
+            outcome.map_err(|error| (error, None))?;
+            Ok((answer.await, Question::Stored))
         }
+        produced = &mut answer => match question.await {
+            Ok(()) => Ok((produced, Question::Stored)),
+            Err(error) => Err((error, Some(produced))),
+        },
     }
 }
 
@@ -250,15 +247,8 @@ fn remember_question(app: &App, turn: &Turn) {
 async fn produce(app: &App, turn: &Turn, upstream: bool, out: &Sender<Progress>) -> Produced {
     let observer = Failures { app, turn, billed: Mutex::default() };
     let streamed = turn.request.delivery == chatward_providers::Delivery::Streamed;
-    let credentials = |name: &str| app.credentials.of(name);
     let mut left_at: Option<Instant> = None;
-    let begun = if upstream {
-        let answer = app.providers.answer(&turn.request, &credentials, &observer);
-        unless_gone(app, out, &mut left_at, pin!(answer)).await
-    } else {
-        Some(app.providers.answer_from_sources(&turn.request))
-    };
-    let Some(mut answering) = begun else {
+    let Some(mut answering) = begin(&observer, upstream, out, &mut left_at).await else {
         return Produced::nothing(app, &turn.request);
     };
     let mut produced = Produced {
@@ -322,6 +312,22 @@ async fn produce(app: &App, turn: &Turn, upstream: bool, out: &Sender<Progress>)
         produced.cost,
     );
     produced
+}
+
+/// The beginning of an answer, in a box so that nothing keeps room for it while it is waited for.
+async fn begin(
+    observer: &Failures<'_>,
+    upstream: bool,
+    out: &Sender<Progress>,
+    left_at: &mut Option<Instant>,
+) -> Option<Box<Answering>> {
+    let Failures { app, turn, .. } = observer;
+    if !upstream {
+        return Some(Box::new(app.providers.answer_from_sources(&turn.request)));
+    }
+    let credentials = |name: &str| app.credentials.of(name);
+    let answer = app.providers.answer(&turn.request, &credentials, observer);
+    unless_gone(app, out, left_at, pin!(answer)).await.map(Box::new)
 }
 
 /// Stores the answer with what it cost; only then is it acknowledged.

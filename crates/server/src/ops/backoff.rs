@@ -118,6 +118,11 @@ pub async fn succeed(app: &App, lookup: &str, client: &Client) -> Result<()> {
     app.store.forget_login_attempts(lookup).await.map(|_| ())
 }
 
+/// Takes the attempt back for the address and not for the account: the password was right, and the code is asked for next.
+pub fn spare_address(app: &App, client: &Client) {
+    app.backoff.take_back(network_of(client.address));
+}
+
 /// Forgets what is older than a day, and what is too much.
 ///
 /// # Errors

@@ -2,14 +2,15 @@
 //!
 //! Owns: which network a block is of, how long an automatic one lasts (each twice as long as the one before, up to a
 //! day), and that a block acts even where it cannot be recorded. Loopback is never blocked automatically; trusted
-//! proxies and the allowed networks never are. Refusals are counted in bounded memory.
+//! proxies never are; the allowed networks only by hand, by somebody who says that it is no mistake. Refusals are counted in
+//! bounded memory.
 
 use crate::app::App;
 use crate::config::{Blocks, Logging};
-use crate::limits::{Rule, WindowLimiter, network_of, parse_network, widened};
+use crate::limits::{Blocked, Rule, WindowLimiter, network_of, parse_network, widened};
 use crate::ops::trail::{self, Actor};
 use chatward_store::{BlockRow, Store};
-use chatward_types::{DAY, Error, EventName, Outcome, Result, Severity, Timestamp};
+use chatward_types::{DAY, Error, EventName, Kind, Outcome, Result, Severity, Timestamp};
 use ipnet::IpNet;
 use serde_json::json;
 use std::net::IpAddr;
@@ -99,27 +100,47 @@ pub async fn impose(app: &App) -> Result<usize> {
         let first = i64::try_from(app.config.blocks.first.as_micros()).unwrap_or(LONGEST);
         let length = first.saturating_mul(1 << strikes.min(30)).min(LONGEST);
         let reason = "refused over and over".to_owned();
-        put(app, network, Some(now + length), reason, strikes + 1, &Actor::Server).await?;
+        let block = Block { reason: &reason, length: Some(length), force: false };
+        put(app, network, &block, strikes + 1, &Actor::Server).await?;
     }
     Ok(count)
+}
+
+/// What a block is to be.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Block<'a> {
+    /// Why, for whoever reads the list.
+    pub reason: &'a str,
+    /// How long, in microseconds; without an end where it is absent.
+    pub length: Option<Timestamp>,
+    /// Whether it holds for allowed networks too.
+    pub force: bool,
 }
 
 /// Blocks an address or a network, for a time or until it is lifted.
 ///
 /// # Errors
-/// [`chatward_types::Kind::Invalid`] for what is no network, is never blocked, or a reason that is too long.
-pub async fn block(app: &App, text: &str, length: Option<Timestamp>, reason: &str, by: &Actor) -> Result<BlockRow> {
+/// [`chatward_types::Kind::Invalid`] for what is no network, is never blocked, or a reason that is too long;
+/// [`chatward_types::Kind::Conflict`], `network_allowed`, for an allowed network without force.
+pub async fn block(app: &App, text: &str, block: Block<'_>, by: &Actor) -> Result<BlockRow> {
     let network = read(text)?;
-    if app.gate.spares_all(&network) {
+    if app.gate.is_proxies(&network) {
         return Err(Error::invalid(
-            "This network is a trusted proxy or one of `blocks.allowed`, which are never blocked. To stop everybody, use \
+            "This network is a trusted proxy, which is never blocked: behind it stands everybody. To stop everybody, use \
              chatward lockdown on.",
         ));
     }
-    check_reason(reason)?;
+    if app.gate.is_allowed(&network) && !block.force {
+        return Err(Error::new(
+            Kind::Conflict,
+            "network_allowed",
+            "This network is one of `blocks.allowed`, which are not blocked by mistake. If it is none, say so: --force on \
+             the command line, `force` in the API.",
+        ));
+    }
+    check_reason(block.reason)?;
     let strikes = app.store.get_block(&network.to_string()).await?.map_or(0, |known| known.strikes);
-    let until = length.map(|length| app.clock.now().saturating_add(length));
-    put(app, network, until, reason.to_owned(), strikes, by).await
+    put(app, network, &block, strikes, by).await
 }
 
 /// Lifts the block of exactly this network. `false` when there is none.
@@ -148,9 +169,14 @@ pub async fn unblock(app: &App, text: &str, by: &Actor) -> Result<bool> {
 /// When the store fails; what was known stays.
 pub async fn refresh(app: &App) -> Result<()> {
     let rows = app.store.list_blocks(app.clock.now()).await?;
-    let locked = app.store.get_lockdown().await?.is_some();
-    app.gate.replace(rows.iter().filter_map(|row| Some((parse_network(&row.network)?, row.until))));
-    app.gate.lock(locked);
+    let lockdown = app.store.get_lockdown().await?;
+    app.gate.replace(rows.iter().filter_map(|row| {
+        Some(Blocked { network: parse_network(&row.network)?, until: row.until, forced: row.forced })
+    }));
+    match lockdown {
+        Some(row) => app.gate.lock(row.allow_sign_in),
+        None => app.gate.unlock(),
+    }
     Ok(())
 }
 
@@ -168,17 +194,20 @@ fn read(text: &str) -> Result<IpNet> {
     })
 }
 
-async fn put(
-    app: &App,
-    network: IpNet,
-    until: Option<Timestamp>,
-    reason: String,
-    strikes: u32,
-    by: &Actor,
-) -> Result<BlockRow> {
+async fn put(app: &App, network: IpNet, block: &Block<'_>, strikes: u32, by: &Actor) -> Result<BlockRow> {
     let created_at = app.clock.now();
-    let row = BlockRow { network: network.to_string(), until, reason, created_by: by.text(), created_at, strikes };
-    let detail = json!({ "what": "block made", "until": until, "reason": row.reason, "strikes": strikes });
+    let row = BlockRow {
+        network: network.to_string(),
+        until: block.length.map(|length| created_at.saturating_add(length)),
+        reason: block.reason.to_owned(),
+        created_by: by.text(),
+        created_at,
+        strikes,
+        forced: block.force,
+    };
+    let detail = json!({
+        "what": "block made", "until": row.until, "reason": row.reason, "strikes": strikes, "forced": row.forced,
+    });
     // The trail is kept for years and cannot be changed afterwards: it names no single address. The security log does, for
     // as long as it keeps one.
     let subject = widened(network).to_string();

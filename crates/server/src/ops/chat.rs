@@ -94,11 +94,20 @@ pub async fn ask(
             "This conversation has reached its longest. Delete it or start a new session.",
         ));
     }
+    if turns.len() < stored && live.is_first_trimming() {
+        app.event(EventName::HistoryTrimmed, Severity::Info, Outcome::Success)
+            .of(&client)
+            .owner(site.owner)
+            .site(site.id)
+            .session(&live.row.id)
+            .detail("turns beyond the newest are no longer told to the provider")
+            .emit();
+    }
     let found = Arc::new(lookup::find(app, &site, &question, &turns).await?);
     let request = request(app, &site, turns, Asked { question, context }, &found, delivery);
     let allowance = reserve(app, &site, &request, Some(&client)).await;
     let id = || MessageId::generate(app.clock.as_ref(), app.entropy.as_ref());
-    let turn = Turn {
+    let turn = Box::new(Turn {
         asked_at: app.clock.now(),
         question_id: id()?,
         answer_id: id()?,
@@ -110,7 +119,7 @@ pub async fn ask(
         client,
         allowance,
         place_in_session,
-    };
+    });
     let (sender, receiver) = mpsc::channel(QUEUE);
     app.tasks.spawn(answers::run(app.clone(), turn, sender));
     Ok(receiver)

@@ -4,12 +4,14 @@
 //! that is down, empty or hostile). Every page that was left out is in the report with its reason.
 
 use crate::app::App;
+use crate::client::Client;
+use crate::ops::acting::Acting;
 use crate::ops::sites;
 use chatward_knowledge::{
     CrawlEvent, CrawlLimits, CrawlRequest, CrawledPage, IndexBuilder, IndexError, Language, crawl,
 };
-use chatward_store::{ChunkRow, PageRow};
-use chatward_types::{Error, PageId, Result, Scope, SiteId};
+use chatward_store::{ChunkRow, JobRow, PageRow};
+use chatward_types::{Error, EventName, JobId, Kind, Outcome, PageId, Result, Scope, Severity, SiteId};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -20,6 +22,10 @@ use url::Url;
 const QUEUE: usize = 16;
 /// The most reasons that a report lists one by one.
 const MOST_REASONS: usize = 200;
+/// The most pages that were left out and are kept with those that were not.
+const MOST_LEFT_OUT: usize = 1000;
+/// The kind of these jobs.
+const CRAWL: &str = "crawl";
 
 /// How far a crawl is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,7 +73,41 @@ pub struct Skipped {
 struct Gathered {
     pages: Vec<PageRow>,
     chunks: Vec<ChunkRow>,
+    left_out: usize,
     report: Report,
+}
+
+/// Queues a crawl of a site of the owner.
+///
+/// # Errors
+/// [`Kind::NotFound`] when the owner has no such site; [`Kind::Conflict`], `crawl_running`, when one waits or runs.
+pub async fn begin(app: &App, scope: &Scope, site: SiteId, by: &Acting, client: &Client) -> Result<JobRow> {
+    if app.store.get_site(scope, site).await?.is_none() {
+        return Err(Error::not_found());
+    }
+    let id = JobId::generate(app.clock.as_ref(), app.entropy.as_ref())?;
+    let queued = app.store.enqueue_job(id, scope.owner(), CRAWL, &site.to_string(), app.clock.now()).await?;
+    if queued != id {
+        return Err(Error::new(
+            Kind::Conflict,
+            "crawl_running",
+            "A crawl of this site waits or runs already. GET /api/v1/sites/{id}/crawls says how far it is.",
+        ));
+    }
+    let event = app.event(EventName::CrawlQueued, Severity::Info, Outcome::Success).of(client);
+    event.owner(scope.owner()).site(site).detail(by.how.clone()).emit();
+    app.store.get_job(id).await?.ok_or_else(|| Error::internal("a job vanished right after it was queued"))
+}
+
+/// Up to `limit` crawls of a site, newest first, those older than `before` alone.
+///
+/// # Errors
+/// [`Kind::NotFound`] when the owner has no such site.
+pub async fn list(app: &App, scope: &Scope, site: SiteId, before: Option<JobId>, limit: u32) -> Result<Vec<JobRow>> {
+    if app.store.get_site(scope, site).await?.is_none() {
+        return Err(Error::not_found());
+    }
+    app.store.list_subject_jobs(scope, CRAWL, &site.to_string(), before, limit).await
 }
 
 /// Crawls a site and swaps its new index in.
@@ -127,6 +167,7 @@ impl Gathered {
             CrawlEvent::Page(page) => self.take_page(app, *page)?,
             CrawlEvent::Skipped { url, reason } => {
                 self.report.skipped_total += 1;
+                self.keep_left_out(app, url.as_str(), &reason.to_string())?;
                 if self.report.skipped.len() < MOST_REASONS {
                     self.report.skipped.push(Skipped { url: url.to_string(), reason: reason.to_string() });
                 }
@@ -139,6 +180,25 @@ impl Gathered {
             now.pages = self.report.pages;
             now.skipped = self.report.skipped_total;
             now.chunks = self.report.chunks;
+        });
+        Ok(())
+    }
+
+    fn keep_left_out(&mut self, app: &App, url: &str, reason: &str) -> Result<()> {
+        if self.left_out >= MOST_LEFT_OUT {
+            return Ok(());
+        }
+        self.left_out += 1;
+        self.pages.push(PageRow {
+            id: PageId::generate(app.clock.as_ref(), app.entropy.as_ref())?,
+            url: url.to_owned(),
+            title: String::new(),
+            status: "skipped".to_owned(),
+            reason: reason.to_owned(),
+            chunks: 0,
+            bytes: 0,
+            language: String::new(),
+            fetched_at: app.clock.now(),
         });
         Ok(())
     }

@@ -68,7 +68,7 @@ pub async fn create(
     };
     let detail = json!({ "what": "key made", "name": row.name, "scope": rights.as_str() });
     trail::audited(app, record(app, scope, &row.id, &detail)?).insert_issued_key(scope, &row).await?;
-    tell(app, format!("key {} was made", row.id));
+    tell(app, scope, format!("key {} was made", row.id));
     Ok(Created { row, text: key.reveal().clone() })
 }
 
@@ -88,7 +88,7 @@ pub async fn revoke(app: &App, scope: &Scope, named: &str) -> Result<String> {
     if !trail::always(app, entry, revoke).await? {
         return Err(Error::new(Kind::NotFound, "not_found", "There is no such key that is not revoked already."));
     }
-    tell(app, format!("key {id} was revoked"));
+    tell(app, scope, format!("key {id} was revoked"));
     Ok(id)
 }
 
@@ -111,6 +111,7 @@ fn record(app: &App, scope: &Scope, id: &str, detail: &Value) -> Result<Arc<Trai
     trail::entry(app, EventName::IssuedKeyChanged, &Actor::Operator, Some(scope.owner()), id, detail)
 }
 
-fn tell(app: &App, what: String) {
-    app.event(EventName::IssuedKeyChanged, Severity::Info, Outcome::Success).detail(what).emit();
+fn tell(app: &App, scope: &Scope, what: String) {
+    let event = app.event(EventName::IssuedKeyChanged, Severity::Info, Outcome::Success);
+    event.owner(scope.owner()).detail(what).emit();
 }

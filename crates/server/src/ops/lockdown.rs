@@ -1,27 +1,40 @@
-//! The lockdown: while it is on, nobody is served but probes and the command line, on any node.
+//! The lockdown: while it is on, nobody is served but probes, the command line, and administrators with an access token.
 //!
-//! Owns: the switch, which survives a restart and acts even where it cannot be recorded. What a refusal looks like is
-//! the middleware's.
+//! Owns: the switch, which survives a restart and acts even where it cannot be recorded, and who is an administrator then:
+//! a user of the installation's own owner, at least `admin`, by a token that holds. Nobody logs in meanwhile unless whoever
+//! switched it on said so: a leaked password is the likely reason. What a refusal looks like is the middleware's.
 
 use crate::app::App;
-use crate::ops::blocks;
 use crate::ops::trail::{self, Actor};
+use crate::ops::{blocks, logins};
 use chatward_store::{LockdownRow, Store};
-use chatward_types::{EventName, Outcome, Result, Severity};
+use chatward_types::{EventName, Outcome, Result, Role, Severity};
 use serde_json::json;
 
-/// Switches it on. `false` when it was on already.
+/// Switches it on, or changes whether people may log in meanwhile. `false` when it was so already.
 ///
 /// # Errors
 /// [`chatward_types::Kind::Invalid`] for a reason that is too long; else when the store fails.
-pub async fn begin(app: &App, reason: &str, by: &Actor) -> Result<bool> {
+pub async fn begin(app: &App, reason: &str, allow_sign_in: bool, by: &Actor) -> Result<bool> {
     blocks::check_reason(reason)?;
-    let row = LockdownRow { reason: reason.to_owned(), created_by: by.text(), created_at: app.clock.now() };
+    let row =
+        LockdownRow { reason: reason.to_owned(), created_by: by.text(), created_at: app.clock.now(), allow_sign_in };
     let act = |store: Store| {
         let row = &row;
         async move { store.set_lockdown(row).await }
     };
-    switch(app, "on", reason, by, act).await
+    switch(app, if allow_sign_in { "on, with logging in" } else { "on" }, reason, by, act).await
+}
+
+/// Whether an access token is one of an administrator, who is served in a lockdown too.
+///
+/// # Errors
+/// When the store fails.
+pub async fn serves(app: &App, token: &str) -> Result<bool> {
+    let person = logins::recognise(app, token).await?;
+    let administers = |person: &logins::Person| person.owner == app.owner && person.role >= Role::Admin;
+    // Whoever must prove a second factor first has not proved yet who they are.
+    Ok(person.is_some_and(|person| administers(&person) && !person.must_enrol))
 }
 
 /// Switches it off. `false` when it was not on.

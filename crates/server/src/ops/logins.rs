@@ -8,14 +8,15 @@ use crate::app::App;
 use crate::client::Client;
 use crate::ops::sessions::network_of;
 use crate::ops::signing::{self, ISSUER};
-use crate::ops::{backoff, opaque, passwords, users};
-use chatward_store::{LoginRow, Rotation, UserRow, UserState};
+use crate::ops::trail::{self, Actor};
+use crate::ops::{backoff, opaque, passwords, second_factor, users};
+use chatward_store::{LoginRow, Rotation, Store, UserRow, UserState};
 use chatward_types::{
     DAY, Error, EventName, Kind, LoginId, MINUTE, Outcome, OwnerId, Result, Role, SECOND, Scope, Secret, Severity,
     Timestamp, UserId,
 };
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use serde_json::json;
 
 /// Logins of a user that are kept; the oldest goes.
 const MOST: u32 = 50;
@@ -35,16 +36,19 @@ pub struct Person {
     pub email: String,
     /// Their full name.
     pub name: String,
+    /// Whether they have a second factor; this login has proven it then.
+    pub has_second_factor: bool,
+    /// Whether they must have one and have none: until then they reach what makes one, and nothing else.
+    pub must_enrol: bool,
 }
 
 /// What a login is continued with.
-#[derive(Serialize, ToSchema)]
 pub struct Issued {
-    /// Goes with every request, as `Authorization: Bearer`.
+    /// Proves the login with each request.
     pub access_token: String,
     /// When it ends, in seconds since 1970 (UTC).
     pub access_expires_at: i64,
-    /// Trades for the next two tokens at `POST /api/v1/auth/refresh`, once. Used a second time it ends the login.
+    /// Trades for the next two tokens, once.
     pub refresh_token: String,
     /// When it ends unless it is used, in seconds since 1970 (UTC).
     pub refresh_expires_at: i64,
@@ -68,12 +72,19 @@ struct Claims {
     exp: i64,
 }
 
-/// Logs a user in by address and password.
+/// Logs a user in by address and password, and by a code where they have a second factor.
 ///
 /// # Errors
 /// [`Kind::Unauthenticated`], `login_failed`, alike for an unknown address, a wrong password and a disabled user, after the
-/// same work; [`Kind::Limited`] after too many attempts; [`Kind::Unavailable`] when too many passwords are checked.
-pub async fn log_in(app: &App, email: &str, password: &Secret<String>, client: &Client) -> Result<Issued> {
+/// same work; behind a right password as [`second_factor::at_login`]; [`Kind::Limited`] after too many attempts;
+/// [`Kind::Unavailable`] when too many passwords are checked.
+pub async fn log_in(
+    app: &App,
+    email: &str,
+    password: &Secret<String>,
+    code: Option<&Secret<String>>,
+    client: &Client,
+) -> Result<Issued> {
     let email = users::normal_email(email)?;
     if password.expose().len() > passwords::LONGEST {
         return Err(Error::invalid("Field `password` takes at most 256 bytes."));
@@ -89,27 +100,50 @@ pub async fn log_in(app: &App, email: &str, password: &Secret<String>, client: &
     let Some((scope, user)) = known.filter(|(_, user)| verdict.right && user.state == UserState::Active) else {
         return Err(fail(app, client));
     };
+    let factor_since = second_factor::at_login(app, &scope, user.id, code, client).await?;
     backoff::succeed(app, &lookup, client).await?;
     let user = if verdict.outdated { upgrade(app, &scope, user, password).await? } else { user };
-    begin(app, &scope, &user, client).await
+    begin_with(app, &scope, &user, factor_since, client).await
 }
 
-/// Proves the password in our own form from now on. If too many are hashed at the moment, another login does it.
+/// Proves the password in our own form from now on. If too many are hashed at the moment, or the trail cannot be written,
+/// another login does it.
 async fn upgrade(app: &App, scope: &Scope, user: UserRow, password: &Secret<String>) -> Result<UserRow> {
     let made = match passwords::hash(app, password).await {
         Ok(made) => made,
         Err(error) if error.kind() == Kind::Unavailable => return Ok(user),
         Err(error) => return Err(error),
     };
-    let done = app.store.upgrade_user_password(scope, user.id, &user.password, &made, app.clock.now()).await?;
-    Ok(if done { UserRow { password: made, ..user } } else { user })
+    let detail = json!({ "what": "proof of the password upgraded" });
+    let store = users::audited(app, scope, &Actor::Server, user.id, &detail)?;
+    match store.upgrade_user_password(scope, user.id, &user.password, &made, app.clock.now()).await {
+        Ok(true) => Ok(UserRow { password: made, ..user }),
+        Ok(false) => Ok(user),
+        Err(error) => {
+            tracing::warn!(source = error.source_line(), "the proof of a password stays as it was made elsewhere");
+            Ok(user)
+        }
+    }
 }
 
-/// Begins a login for a user who has proved who they are.
+/// Begins a login for a user who has proved who they are, by something that is no second factor.
 ///
 /// # Errors
-/// [`Kind::Unauthenticated`] when that is no longer so; else when the store, the signing or the entropy source fails.
+/// [`Kind::Unauthenticated`] when that is no longer so, and `second_factor_needed` for a user who has one: they log in with
+/// it; else when the store, the signing or the entropy source fails.
 pub async fn begin(app: &App, scope: &Scope, user: &UserRow, client: &Client) -> Result<Issued> {
+    begin_with(app, scope, user, None, client).await
+}
+
+/// The same with the second factor that was proven, known by its beginning. The store compares it with the one that the user
+/// has when the login is made.
+async fn begin_with(
+    app: &App,
+    scope: &Scope,
+    user: &UserRow,
+    factor_since: Option<Timestamp>,
+    client: &Client,
+) -> Result<Issued> {
     let now = app.clock.now();
     let id = LoginId::generate(app.clock.as_ref(), app.entropy.as_ref())?;
     let (refresh, hash) =
@@ -124,14 +158,20 @@ pub async fn begin(app: &App, scope: &Scope, user: &UserRow, client: &Client) ->
         last_used_at: now,
         expires_at: end(app, now),
         ended_at: None,
+        proven_at: factor_since.map(|_| now),
+        factor_since,
     };
     let issued = issue(app, scope, user.id, &row, &refresh)?;
     if !app.store.insert_login(scope, &row, &user.password, MOST).await? {
-        return Err(fail(app, client));
+        let factor = app.store.get_second_factor(scope, user.id).await?;
+        let asked = factor_since.is_none() && factor.is_some_and(|row| row.confirmed_at.is_some());
+        return Err(if asked { second_factor::needed() } else { fail(app, client) });
     }
+    let how = if factor_since.is_some() { ", with a second factor" } else { "" };
     app.event(EventName::LoginSucceeded, Severity::Info, Outcome::Success)
         .of(client)
-        .detail(format!("user {}, login {id}", user.id))
+        .owner(scope.owner())
+        .detail(format!("user {}, login {id}{how}", user.id))
         .emit();
     Ok(issued)
 }
@@ -149,7 +189,7 @@ pub async fn refresh(app: &App, token: &str, client: &Client) -> Result<Issued> 
         return Err(refuse(app, client, "a refresh token of a login that is gone"));
     };
     let user = app.store.get_user(&scope, row.user).await?;
-    if user.is_none_or(|user| user.state != UserState::Active) || row.ended_at.is_some() || row.expires_at <= now {
+    if user.is_none_or(|user| user.state != UserState::Active) || !stands(&row, now) {
         return Err(refuse(app, client, "a refresh token of a login that has ended"));
     }
     let (refresh, hash) = app.account_keys.mint(opaque::Kind::Refresh, token.owner, &token.id, app.entropy.as_ref())?;
@@ -158,13 +198,16 @@ pub async fn refresh(app: &App, token: &str, client: &Client) -> Result<Issued> 
     let network = network_of(client.address);
     let rotation = Rotation { from: &token.hash, to: &hash, network: &network, now, expires_at: row.expires_at };
     if app.store.rotate_login(&scope, id, rotation).await? {
+        let event = app.event(EventName::LoginContinued, Severity::Info, Outcome::Success).of(client);
+        event.detail(format!("user {}, login {id}", row.user)).emit();
         return Ok(issued);
     }
     // We issued it, and it is not the one that goes on: somebody has used it before. Which of the two is the thief, nobody
     // can tell, so neither goes on.
-    app.store.end_login(&scope, id, now).await?;
+    end_login(app, &scope, &Actor::Server, row.user, id).await?;
     app.event(EventName::RefreshReused, Severity::Error, Outcome::Refused)
         .of(client)
+        .owner(scope.owner())
         .detail(format!("login {id} of user {} was ended", row.user))
         .emit();
     Err(refuse(app, client, "a refresh token that was spent"))
@@ -182,9 +225,8 @@ pub async fn recognise(app: &App, token: &str) -> Result<Option<Person>> {
     };
     let scope = Scope::of(claims.own);
     let login = app.store.get_login(&scope, claims.lgn).await?;
-    if !login.is_some_and(|row| row.user == claims.sub && row.ended_at.is_none() && row.expires_at > now) {
-        return Ok(None);
-    }
+    let Some(login) = login.filter(|row| row.user == claims.sub && stands(row, now)) else { return Ok(None) };
+    let has_second_factor = login.factor_since.is_some();
     let user = app.store.get_user(&scope, claims.sub).await?.filter(|user| user.state == UserState::Active);
     Ok(user.map(|user| Person {
         owner: claims.own,
@@ -193,7 +235,14 @@ pub async fn recognise(app: &App, token: &str) -> Result<Option<Person>> {
         role: user.role,
         email: user.email,
         name: user.name,
+        has_second_factor,
+        must_enrol: !has_second_factor && second_factor::is_required(app, user.role),
     }))
+}
+
+/// Whether a login holds: neither ended nor run out, and not made past a second factor that its user has.
+fn stands(row: &LoginRow, now: Timestamp) -> bool {
+    row.ended_at.is_none() && row.expires_at > now && (row.factor_since.is_none() || row.proven_at.is_some())
 }
 
 /// A user's logins that hold, the last used first.
@@ -210,16 +259,25 @@ pub async fn list(app: &App, scope: &Scope, user: UserId) -> Result<Vec<LoginRow
 /// [`Kind::NotFound`] when the user has none of this id that holds.
 pub async fn end_one(app: &App, scope: &Scope, user: UserId, id: LoginId, client: Option<&Client>) -> Result<()> {
     let own = app.store.get_login(scope, id).await?.is_some_and(|row| row.user == user);
-    if !own || !app.store.end_login(scope, id, app.clock.now()).await? {
+    let by = if client.is_some() { Actor::User(user) } else { Actor::Operator };
+    if !own || !end_login(app, scope, &by, user, id).await? {
         return Err(Error::not_found());
     }
     let event = app.event(EventName::LoginEnded, Severity::Info, Outcome::Success);
-    let event = event.detail(format!("login {id} of user {user}"));
+    let event = event.owner(scope.owner()).detail(format!("login {id} of user {user}"));
     match client {
         Some(client) => event.of(client).emit(),
         None => event.emit(),
     }
     Ok(())
+}
+
+/// Ends a login, whether or not that can be recorded now.
+async fn end_login(app: &App, scope: &Scope, by: &Actor, user: UserId, id: LoginId) -> Result<bool> {
+    let detail = json!({ "what": "login ended", "user": user });
+    let entry = trail::entry(app, EventName::LoginEnded, by, Some(scope.owner()), &id.to_string(), &detail)?;
+    let now = app.clock.now();
+    trail::always(app, entry, |store: Store| async move { store.end_login(scope, id, now).await }).await
 }
 
 fn issue(app: &App, scope: &Scope, user: UserId, row: &LoginRow, refresh: &Secret<String>) -> Result<Issued> {
@@ -247,7 +305,8 @@ fn end(app: &App, now: Timestamp) -> Timestamp {
     now + i64::from(app.config.accounts.login_days) * DAY
 }
 
-fn fail(app: &App, client: &Client) -> Error {
+/// The refusal of an address or a password, one for all.
+pub(super) fn fail(app: &App, client: &Client) -> Error {
     app.event(EventName::LoginFailed, Severity::Warning, Outcome::Refused).of(client).emit();
     Error::new(Kind::Unauthenticated, "login_failed", "No account that may log in has this address and password.")
 }

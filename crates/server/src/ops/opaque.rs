@@ -6,7 +6,7 @@
 
 use crate::ops::signing;
 use chatward_store::Store;
-use chatward_types::{Clock, Entropy, Error, OwnerId, Result, Secret};
+use chatward_types::{Clock, Entropy, Error, OwnerId, Result, Secret, UserId};
 use chatward_vault::{Vault, base62_decode, base62_encode, derive, digest, equal_constant_time, hmac_sha256};
 use std::fmt;
 
@@ -17,6 +17,8 @@ pub struct AccountKeys {
     lookup: Secret<[u8; 32]>,
     refresh: Secret<[u8; 32]>,
     invitation: Secret<[u8; 32]>,
+    recovery: Secret<[u8; 32]>,
+    recovery_code: Secret<[u8; 32]>,
 }
 
 /// What a token is for; one of a kind is none of another.
@@ -26,6 +28,8 @@ pub enum Kind {
     Refresh,
     /// Makes somebody a user.
     Invitation,
+    /// Sets a password anew; its id is the user's.
+    Recovery,
 }
 
 /// A token of ours.
@@ -59,12 +63,20 @@ impl AccountKeys {
             lookup: derive(key, "account lookup"),
             refresh: derive(key, "refresh token"),
             invitation: derive(key, "invitation"),
+            recovery: derive(key, "recovery"),
+            recovery_code: derive(key, "recovery code"),
         }
     }
 
     /// What an address is found by. It says nothing about the address to whoever lacks the key.
     pub fn lookup(&self, email: &str) -> String {
         hmac_sha256(&self.lookup, email.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// What the store holds of a recovery code: worth nothing without the key, nor with another user.
+    pub fn recovery_code(&self, owner: OwnerId, user: UserId, code: &Secret<[u8; 10]>) -> [u8; 32] {
+        let message = Secret::new([owner.as_bytes(), user.as_bytes(), code.expose().as_slice()].concat());
+        hmac_sha256(&self.recovery_code, message.expose())
     }
 
     /// A new token, and the hash to store.
@@ -104,6 +116,7 @@ impl AccountKeys {
         let key = match kind {
             Kind::Refresh => &self.refresh,
             Kind::Invitation => &self.invitation,
+            Kind::Recovery => &self.recovery,
         };
         let mut code = [0_u8; 16];
         code.copy_from_slice(&hmac_sha256(key, covered.as_bytes())[..16]);
@@ -115,6 +128,7 @@ fn prefix(kind: Kind) -> &'static str {
     match kind {
         Kind::Refresh => "cw_rt_",
         Kind::Invitation => "cw_iv_",
+        Kind::Recovery => "cw_rc_",
     }
 }
 
@@ -133,6 +147,7 @@ mod tests {
         assert_eq!((token.owner, token.id, token.hash), (owner, [9; 16], hash));
         assert!(keys.parse(Kind::Invitation, text).is_none());
         assert!(keys.parse(Kind::Invitation, &text.replace("cw_rt_", "cw_iv_")).is_none());
+        assert!(keys.parse(Kind::Recovery, &text.replace("cw_rt_", "cw_rc_")).is_none());
         assert!(AccountKeys::of(&Secret::new([2; 32])).parse(Kind::Refresh, text).is_none());
         for at in 0..text.len() {
             let mut bytes = text.clone().into_bytes();

@@ -6,6 +6,7 @@
 //! in the usual text form and says what it was made with; bcrypt from elsewhere is checked too. Never logs or keeps a password.
 
 use crate::app::App;
+use crate::ops::breached;
 use argon2::{Algorithm, Argon2, Params, Version};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
@@ -138,7 +139,7 @@ pub fn is_proof(text: &str) -> bool {
     read(text).is_some()
 }
 
-/// Refuses a password that is too short or long, very common, or made of the user's own names.
+/// Refuses a password that is too short or long, breached or very common, or made of the user's own names.
 ///
 /// # Errors
 /// [`Kind::Invalid`], `password_refused`, with what to do; never the password.
@@ -158,6 +159,11 @@ pub fn check(app: &App, password: &Secret<String>, own: &[&str]) -> Result<()> {
     let words = own.iter().copied().chain([host]).flat_map(words);
     if is_made_of(text, words) {
         return refuse("This password is made of your own names or this server's. Choose another.".to_owned());
+    }
+    if app.config.accounts.password_letters_and_digits
+        && !(text.chars().any(char::is_alphabetic) && text.chars().any(|c| c.is_ascii_digit()))
+    {
+        return refuse("A password takes letters and digits here.".to_owned());
     }
     if is_common(text, &app.passwords.common) {
         return refuse("This password is among the first that anybody tries. Choose another.".to_owned());
@@ -227,7 +233,8 @@ fn is_made_of(password: &str, own: impl Iterator<Item = String>) -> bool {
     rest != lower && rest.chars().count() < 8
 }
 
-/// Whether a password is one common word or two, dressed up; a run along the alphabet or the digits; or few characters.
+/// Whether a password was found in a breach, as it is or dressed up; is one common word or two, dressed up; a run along the
+/// alphabet or the digits; or few characters.
 fn is_common(password: &str, common: &HashSet<&'static str>) -> bool {
     let lower = password.to_lowercase();
     let characters: Vec<char> = lower.chars().collect();
@@ -236,12 +243,19 @@ fn is_common(password: &str, common: &HashSet<&'static str>) -> bool {
     if distinct.len() < 5 || steps * 4 >= characters.len().saturating_sub(1) * 3 {
         return true;
     }
+    if breached::contains(&lower) {
+        return true;
+    }
     let known = |text: &str| common.contains(once(text));
     let bare = lower.trim_matches(|c: char| !c.is_alphabetic());
     let dressed = lower.trim_matches(|c: char| !c.is_alphabetic() && !matches!(c, '@' | '$' | '0'));
     let mut forms = vec![lower.clone()];
     forms.extend([bare, dressed].iter().flat_map(|text| [undressed(text, 'i'), undressed(text, 'l')]));
     forms.iter().map(|form| form.trim_matches(|c: char| !c.is_alphabetic())).any(|form| {
+        // What was breached is refused with a year or a sign behind it too, as long as it is the larger part.
+        if form.len() * 2 > lower.len() && breached::contains(once(form)) {
+            return true;
+        }
         let form: String = form.chars().filter(|c| c.is_alphanumeric()).collect();
         known(&form) || (3..form.len()).any(|at| form.is_char_boundary(at) && known(&form[..at]) && known(&form[at..]))
     })
@@ -288,6 +302,12 @@ mod tests {
             "MotDePasse!!!",
             "zyxwvutsrqpo",
             "ch4tw4rd12345",
+            // From the list of breached ones alone: as it is, in capitals, with a year, with a sign for a letter, twice.
+            "1qaz2wsx3edc4rfv",
+            "1QAZ2wsx3EDC",
+            "Liverpoolfc2024",
+            "B@rbarossa1!",
+            "slipknotslipknot",
         ] {
             assert!(is_common(common, &words), "{common}");
         }

@@ -17,7 +17,7 @@ use chatward_types::{
 use quick_cache::sync::Cache;
 use std::collections::VecDeque;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// How many sessions stay cached.
@@ -39,6 +39,7 @@ pub struct Live {
     last_activity_at: AtomicI64,
     stored_activity_at: AtomicI64,
     answering: AtomicU32,
+    trimmed: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -257,6 +258,7 @@ impl Live {
             last_activity_at: AtomicI64::new(row.last_activity_at),
             stored_activity_at: AtomicI64::new(row.last_activity_at),
             answering: AtomicU32::new(0),
+            trimmed: AtomicBool::new(false),
             state: Mutex::new(State { loaded: is_new, ..State::default() }),
             row,
         }
@@ -326,6 +328,11 @@ impl Live {
         state.stored = stored;
         state.loaded = true;
         Ok((state.turns.iter().cloned().collect(), state.stored))
+    }
+
+    /// Whether old turns are left out for the first time: that is said once, for what follows leaves out more.
+    pub fn is_first_trimming(&self) -> bool {
+        !self.trimmed.swap(true, Ordering::Relaxed)
     }
 
     /// Adds a message that was stored.

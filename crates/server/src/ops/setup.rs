@@ -6,9 +6,11 @@
 use crate::app::App;
 use crate::client::Client;
 use crate::ops::logins::{self, Issued};
+use crate::ops::trail::Actor;
 use crate::ops::users::{self, NewUser};
 use chatward_types::{Error, EventName, HOUR, Kind, Outcome, Result, Scope, Secret, Severity, Timestamp};
 use chatward_vault::{base62_encode, digest, equal_constant_time};
+use serde_json::json;
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -51,14 +53,13 @@ pub async fn complete(app: &App, token: &str, new: &NewUser, client: &Client) ->
     }
     let row = users::prepare(app, new).await?;
     let lookup = app.account_keys.lookup(&row.email);
-    if !app.store.insert_first_user(&scope, &row, &lookup, SETTING, &stored).await? {
+    let detail = json!({ "what": "first user made", "with": "set-up token", "role": row.role.as_str() });
+    let store = users::audited(app, &scope, &Actor::User(row.id), row.id, &detail)?;
+    if !store.insert_first_user(&scope, &row, &lookup, SETTING, &stored).await? {
         return Err(refuse(app, client));
     }
     remove_file(app);
-    app.event(EventName::UserChanged, Severity::Info, Outcome::Success)
-        .of(client)
-        .detail(format!("the first user, {}, was made with the set-up token", row.id))
-        .emit();
+    users::tell(app, Some(client), format!("the first user, {}, was made with the set-up token", row.id));
     logins::begin(app, &scope, &row, client).await
 }
 

@@ -18,6 +18,8 @@ use url::Url;
 const KEPT: usize = 4096;
 /// The most origins that a site may have.
 pub const MOST_ORIGINS: usize = 50;
+/// The most sites that an owner may have.
+const MOST_SITES: u64 = 1000;
 /// The most characters of a site's name.
 const MOST_NAME: usize = 120;
 
@@ -211,6 +213,36 @@ pub async fn refresh_origins(app: &App) -> Result<()> {
 /// # Errors
 /// [`Kind::Invalid`] when the address is no http(s) URL that a site can have.
 pub async fn add(app: &App, scope: &Scope, url: &str, name: Option<&str>, origins: &[String]) -> Result<SiteRow> {
+    add_by(app, scope, &Addition { url, name, origins }, &Actor::Operator).await
+}
+
+/// A site that somebody wants.
+#[derive(Debug, Clone, Copy)]
+pub struct Addition<'a> {
+    /// Where the crawl starts.
+    pub url: &'a str,
+    /// Its name; its host where it is absent.
+    pub name: Option<&'a str>,
+    /// Origins beside its own.
+    pub origins: &'a [String],
+}
+
+/// The same, by somebody else than the operator.
+///
+/// # Errors
+/// As [`add`], and [`Kind::Conflict`], `sites_full`, when the owner has the most that it may have.
+pub async fn add_by(app: &App, scope: &Scope, wanted: &Addition<'_>, by: &Actor) -> Result<SiteRow> {
+    let Addition { url, name, origins } = *wanted;
+    if name.is_some_and(|name| !is_name(name)) {
+        return Err(Error::invalid("name takes 1 to 120 characters."));
+    }
+    if app.store.count_sites(scope).await? >= MOST_SITES {
+        return Err(Error::new(
+            Kind::Conflict,
+            "sites_full",
+            "There are 1000 sites already. Remove one before adding another.",
+        ));
+    }
     let url = parse_site_url(url, app.config.environment)?;
     let mut allowed = twin_origins(&url);
     for origin in origins {
@@ -233,7 +265,7 @@ pub async fn add(app: &App, scope: &Scope, url: &str, name: Option<&str>, origin
     };
     let id = site.id;
     let detail = json!({ "what": "site added", "url": site.url, "origins": site.origins });
-    store_for(app, scope, id, &Actor::Operator, &detail)?.insert_site(scope, &site).await?;
+    store_for(app, scope, id, by, &detail)?.insert_site(scope, &site).await?;
     changed(app, id, "site added").await?;
     app.store.get_site(scope, id).await?.ok_or_else(|| Error::internal("a site vanished right after it was added"))
 }
@@ -255,7 +287,7 @@ pub async fn update_by(app: &App, scope: &Scope, row: &SiteRow, by: &Actor) -> R
     for origin in &row.origins {
         parse_origin(origin, app.config.environment)?;
     }
-    if row.name.trim().is_empty() || row.name.chars().count() > MOST_NAME || row.name.chars().any(char::is_control) {
+    if !is_name(&row.name) {
         return Err(Error::invalid("name takes 1 to 120 characters."));
     }
     Settings::read(&row.settings)?.check()?;
@@ -269,8 +301,16 @@ pub async fn update_by(app: &App, scope: &Scope, row: &SiteRow, by: &Actor) -> R
 /// # Errors
 /// [`Kind::NotFound`] when there is none.
 pub async fn remove(app: &App, scope: &Scope, id: SiteId) -> Result<()> {
+    remove_by(app, scope, id, &Actor::Operator).await
+}
+
+/// The same, by somebody else than the operator.
+///
+/// # Errors
+/// As [`remove`].
+pub async fn remove_by(app: &App, scope: &Scope, id: SiteId, by: &Actor) -> Result<()> {
     let detail = json!({ "what": "site removed" });
-    let store = store_for(app, scope, id, &Actor::Operator, &detail)?;
+    let store = store_for(app, scope, id, by, &detail)?;
     if !store.remove_site(scope, id, app.clock.now()).await? {
         return Err(Error::not_found());
     }
@@ -358,6 +398,10 @@ pub(crate) fn twin_origins(url: &Url) -> Vec<String> {
         }
     }
     found
+}
+
+fn is_name(name: &str) -> bool {
+    !name.trim().is_empty() && name.chars().count() <= MOST_NAME && !name.chars().any(char::is_control)
 }
 
 fn check_origins(list: &[String]) -> Result<()> {

@@ -161,14 +161,30 @@ pub async fn always<F>(app: &App, entry: Arc<TrailEntry>, act: impl Fn(Store) ->
 where
     F: Future<Output = Result<bool>>,
 {
+    always_of(app, entry, |changed| *changed, act).await
+}
+
+/// The same for what comes to more than yes or no; `changed` says of it whether anything was changed.
+///
+/// # Errors
+/// As [`always`].
+pub async fn always_of<T, F>(
+    app: &App,
+    entry: Arc<TrailEntry>,
+    changed: fn(&T) -> bool,
+    act: impl Fn(Store) -> F,
+) -> Result<T>
+where
+    F: Future<Output = Result<T>>,
+{
     match act(app.store.audited(Arc::clone(&entry))).await {
         Err(error) if matches!(error.kind(), Kind::Internal | Kind::Unavailable) => {
-            let changed = act(app.store.clone()).await?;
-            if changed {
+            let outcome = act(app.store.clone()).await?;
+            if changed(&outcome) {
                 tracing::error!(source = error.source_line(), "the audit trail cannot be written; a record waits");
                 app.trail.keep(entry);
             }
-            Ok(changed)
+            Ok(outcome)
         }
         outcome => outcome,
     }

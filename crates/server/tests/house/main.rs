@@ -1,6 +1,6 @@
 //! The house rules, held by tests: they read the repository as text and ask cargo what is really compiled.
 //!
-//! Owns: layering, banned dependencies, style, what must never be committed, the papers at the root, and the
+//! Owns: layering, banned dependencies, style, records of changes, what must never be committed, the papers at the root, and the
 //! catalogue of controls with the tests that prove it.
 //! Never does: run Chatward or name anything of it.
 //! Each rule is one test with a message that says what to do, and is itself fed a bad sample that it must find.
@@ -16,6 +16,7 @@ mod layering;
 mod leaks;
 mod papers;
 mod paths;
+mod records;
 mod style;
 mod tree;
 

@@ -2,9 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking, as tests do")]
 
-use crate::people::PASSWORD;
+use crate::people::{PASSWORD, key_of};
 use crate::process::{Server, command, run};
 use crate::world::{Reply, request};
+use chatward::ops::totp;
+use chatward_types::{Clock as _, SystemClock};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use std::io::Write as _;
@@ -91,6 +93,19 @@ async fn people_are_managed_beside_a_running_server() {
     assert_eq!(log_in(PASSWORD).await.status, StatusCode::CREATED);
     assert_eq!(json_of(folder, &["login-session", "end", name, "--all"])["ended"].as_array().unwrap().len(), 1);
 
+    let link = json_of(folder, &["user", "reset-password", name]);
+    let (page, token) = link["url"].as_str().unwrap().split_once('#').unwrap();
+    assert!(page.ends_with("/account/recover") && link.get("password").is_none(), "{link}");
+    let again = json!({ "token": token, "password": "tide-oboe-fern-9" });
+    assert_eq!(log_in(PASSWORD).await.status, StatusCode::CREATED, "the link alone changes nothing");
+    assert_eq!(post(&server, "/api/v1/auth/recover", &again).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(post(&server, "/api/v1/auth/recover", &again).await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(log_in("tide-oboe-fern-9").await.status, StatusCode::CREATED);
+    let said = run(folder, &["user", "reset-password", name]);
+    assert!(String::from_utf8_lossy(&said.stdout).contains("once and for an hour"));
+    let help = run(folder, &["user", "reset-password", "--help"]);
+    assert!(String::from_utf8_lossy(&help.stdout).contains("No mail is sent yet"));
+
     for arguments in
         [["user", "disable", "owner@example.test"].as_slice(), &["user", "roles", "owner@example.test", "viewer"]]
     {
@@ -100,6 +115,36 @@ async fn people_are_managed_beside_a_running_server() {
     }
     assert_eq!(run(folder, &["user", "disable", "nobody@example.test"]).status.code(), Some(1));
     assert_eq!(run(folder, &["user", "roles", name, "king"]).status.code(), Some(2));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_second_factor_is_shown_and_reset_beside_a_running_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let server = Server::start(folder, &[]);
+    let name = "ann@example.test";
+    let made = json_of(folder, &["user", "add", name, "--name", "Ann Example", "--role", "owner"]);
+    let credentials = json!({ "email": name, "password": made["password"] });
+    let tokens = post(&server, "/api/v1/auth/login", &credentials).await.json();
+    let with = async |path: &str, body: &Value| {
+        let bearer = format!("Bearer {}", tokens["access_token"].as_str().unwrap());
+        request(server.address, Method::POST, path).header("authorization", &bearer).json(body).send().await.json()
+    };
+    let begun = with("/api/v1/account/totp", &json!({ "password": made["password"] })).await;
+    let key = key_of(begun["secret"].as_str().unwrap());
+    let code = totp::code(&key, totp::step_at(SystemClock.now()));
+    with("/api/v1/account/totp/confirm", &json!({ "code": code })).await;
+    assert_eq!(json_of(folder, &["user", "list"])[0]["second_factor"], true);
+    let listed = String::from_utf8_lossy(&run(folder, &["user", "list"]).stdout).into_owned();
+    assert!(listed.contains("second-factor") && !listed.contains(begun["secret"].as_str().unwrap()), "{listed}");
+    let needed = post(&server, "/api/v1/auth/login", &credentials).await;
+    assert_eq!(needed.code(), "second_factor_needed");
+    json_of(folder, &["user", "reset-second-factor", name]);
+    assert_eq!(me(&server, tokens["access_token"].as_str().unwrap()).await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(json_of(folder, &["user", "list"])[0]["second_factor"], false);
+    assert_eq!(post(&server, "/api/v1/auth/login", &credentials).await.status, StatusCode::CREATED);
+    let told = String::from_utf8_lossy(&run(folder, &["events"]).stdout).into_owned();
+    assert!(told.contains("SECOND_FACTOR_CHANGED"), "{told}");
 }
 
 #[test]

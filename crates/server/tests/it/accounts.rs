@@ -121,6 +121,9 @@ async fn a_password_that_is_weak_is_refused_with_what_to_do_and_never_repeated()
         ("eleven chrs", "at least 12"),
         ("Password2024!", "first that anybody tries"),
         ("qwertyuiop[]", "first that anybody tries"),
+        // From the list of breached passwords, as they are and with what people put behind them.
+        ("1qaz2wsx3edc4rfv", "first that anybody tries"),
+        ("Liverpoolfc2024", "first that anybody tries"),
         ("annexample123", "own names"),
         (&"long enough ".repeat(22), "at most 256"),
     ] {
@@ -142,6 +145,35 @@ async fn a_password_that_is_weak_is_refused_with_what_to_do_and_never_repeated()
     let mut body = first(&shorter.setup_token().await, "ann@example.test");
     body["password"] = json!("fjord-92");
     assert_eq!(set_up(&shorter, &body).await.status, StatusCode::CREATED);
+}
+
+#[tokio::test]
+async fn the_policy_of_small_apps_is_a_matter_of_settings_and_still_refuses_what_was_breached() {
+    let policy = roomy().set("accounts.password_min_length", 6).set("accounts.password_letters_and_digits", "on");
+    let world = policy.start().await;
+    let token = world.setup_token().await;
+    let set = async |password: &str| {
+        let mut body = first(&token, "ann@example.test");
+        body["password"] = json!(password);
+        set_up(&world, &body).await
+    };
+    for (password, named) in [
+        ("fj9-x", "at least 6"),
+        ("fjordwaldes", "letters and digits"),
+        ("8297-4163-50", "letters and digits"),
+        ("abc123", "first that anybody tries"),
+        ("trustno1", "first that anybody tries"),
+        ("slipknot1", "first that anybody tries"),
+    ] {
+        let reply = set(password).await;
+        assert_eq!(reply.status, StatusCode::UNPROCESSABLE_ENTITY, "{password}");
+        assert!(reply.text().contains(named) && !reply.text().contains(password), "{password}: {}", reply.text());
+    }
+    assert_eq!(set("fjq-92x").await.status, StatusCode::CREATED);
+    let default = roomy().start().await;
+    let mut body = first(&default.setup_token().await, "ann@example.test");
+    body["password"] = json!("seven lamps under glass");
+    assert_eq!(set_up(&default, &body).await.status, StatusCode::CREATED, "the rule of digits is off by default");
 }
 
 #[tokio::test]

@@ -5,8 +5,9 @@
 
 use crate::process::{Server, add_site, run};
 use crate::world::{Builder, Call, PATIENCE, QUESTION, STRANGER, World, fake_key, request};
+use chatward::ops::blocks::{self, Block};
 use chatward::ops::trail::Actor;
-use chatward::ops::{blocks, changes, lockdown, trail};
+use chatward::ops::{changes, lockdown, trail};
 use chatward::routes;
 use chatward_store::Engine;
 use chatward_testkit::provider::{Ending, FakeProvider, Reply as Script};
@@ -21,6 +22,10 @@ use tokio::net::TcpSocket;
 const BY: Actor = Actor::Operator;
 /// What "at once, on every node" means here; four times the interval of the poll, and room for a busy machine.
 const SOON: Duration = Duration::from_secs(4);
+
+fn because(reason: &str) -> Block<'_> {
+    Block { reason, ..Block::default() }
+}
 
 /// A world behind a proxy on loopback that says who the client is.
 fn proxied() -> Builder {
@@ -42,8 +47,10 @@ async fn offend(world: &World, address: &str) -> StatusCode {
 #[tokio::test]
 async fn a_blocked_network_is_refused_first_of_all_and_nobody_else() {
     let world = proxied().start().await;
-    blocks::block(&world.app, "203.0.113.0/24", None, "scraping", &BY).await.unwrap();
-    blocks::block(&world.app, "2001:db8:1::/64", Some(10 * MINUTE), "", &BY).await.unwrap();
+    blocks::block(&world.app, "203.0.113.0/24", because("scraping"), &BY).await.unwrap();
+    blocks::block(&world.app, "2001:db8:1::/64", Block { length: Some(10 * MINUTE), ..because("") }, &BY)
+        .await
+        .unwrap();
     let mut bodies = Vec::new();
     for address in ["203.0.113.7", "::ffff:203.0.113.8", "2001:db8:1::9"] {
         // Before the host name is looked at, the limit counted, the route found.
@@ -77,14 +84,14 @@ async fn a_blocked_network_is_refused_first_of_all_and_nobody_else() {
 async fn trusted_proxies_and_allowed_networks_are_never_blocked() {
     let world = proxied().set("blocks.allowed", "198.51.100.0/24").set("blocks.refusals", 5).start().await;
     for spared in ["127.0.0.1", "198.51.100.7", "198.51.100.0/25"] {
-        assert!(blocks::block(&world.app, spared, None, "", &BY).await.is_err(), "{spared}");
+        assert!(blocks::block(&world.app, spared, because(""), &BY).await.is_err(), "{spared}");
     }
     for bad in ["shop.test", "1.2.3.4/33", ""] {
-        assert!(blocks::block(&world.app, bad, None, "", &BY).await.is_err(), "{bad}");
+        assert!(blocks::block(&world.app, bad, because(""), &BY).await.is_err(), "{bad}");
     }
-    assert!(blocks::block(&world.app, "203.0.113.7", None, "two\nlines", &BY).await.is_err());
+    assert!(blocks::block(&world.app, "203.0.113.7", because("two\nlines"), &BY).await.is_err());
     // A wider network covers them, and spares them.
-    blocks::block(&world.app, "0.0.0.0/0", None, "everybody", &BY).await.unwrap();
+    blocks::block(&world.app, "0.0.0.0/0", because("everybody"), &BY).await.unwrap();
     assert_eq!(from(&world, "198.51.100.7", "/healthz").send().await.status, StatusCode::OK);
     assert_eq!(world.get("/healthz").await.status, StatusCode::OK, "the proxy itself");
     assert_eq!(from(&world, "203.0.113.7", "/healthz").send().await.status, StatusCode::FORBIDDEN);
@@ -157,7 +164,7 @@ async fn a_block_closes_open_connections_and_takes_no_new_ones() {
     while world.app.connections.of_address("127.0.0.2".parse().unwrap()) == 0 {
         tokio::task::yield_now().await;
     }
-    blocks::block(&world.app, "127.0.0.2", None, "", &BY).await.unwrap();
+    blocks::block(&world.app, "127.0.0.2", because(""), &BY).await.unwrap();
     let mut rest = Vec::new();
     let ended = tokio::time::timeout(SOON, idle.read_to_end(&mut rest)).await;
     assert!(ended.is_ok() && rest.is_empty(), "the open one is cut");
@@ -204,7 +211,7 @@ async fn a_block_ends_the_open_streams_of_its_network_alone() {
     let theirs = open_stream(&world, &provider, "203.0.113.7", 1).await;
     // The first one waits already, and takes the first of the two pieces.
     let other = open_stream(&world, &provider, "203.0.114.7", 2).await;
-    blocks::block(&world.app, "203.0.113.0/24", None, "", &BY).await.unwrap();
+    blocks::block(&world.app, "203.0.113.0/24", because(""), &BY).await.unwrap();
     let rest = rest_of(theirs).await;
     assert!(rest.contains("event: error") && rest.contains("address_blocked") && !rest.contains("done"), "{rest}");
     provider.release(8);
@@ -219,8 +226,8 @@ async fn a_lockdown_serves_nobody_but_probes_and_ends_what_is_open() {
         let world = World::builder().engine(engine).openai(&provider.openai_url(), &fake_key()).start().await;
         let key = world.key().await;
         let open = open_stream(&world, &provider, "203.0.113.7", 1).await;
-        assert!(lockdown::begin(&world.app, "a key leaked", &BY).await.unwrap());
-        assert!(!lockdown::begin(&world.app, "again", &BY).await.unwrap(), "it is on already");
+        assert!(lockdown::begin(&world.app, "a key leaked", false, &BY).await.unwrap());
+        assert!(!lockdown::begin(&world.app, "again", false, &BY).await.unwrap(), "it is on already");
         let rest = rest_of(open).await;
         assert!(rest.starts_with("event: error") && rest.contains("lockdown") && !rest.contains("done"), "{rest}");
         for row in routes::rows() {
@@ -274,11 +281,11 @@ async fn another_node_hears_of_blocks_and_lockdown_at_once() {
     while other.app.store.live_nodes(other.clock.now()).await.unwrap().is_empty() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    blocks::block(&one.app, "203.0.113.7", None, "", &BY).await.unwrap();
+    blocks::block(&one.app, "203.0.113.7", because(""), &BY).await.unwrap();
     becomes(StatusCode::FORBIDDEN, "/healthz").await;
     blocks::unblock(&one.app, "203.0.113.7", &BY).await.unwrap();
     becomes(StatusCode::OK, "/healthz").await;
-    lockdown::begin(&one.app, "", &BY).await.unwrap();
+    lockdown::begin(&one.app, "", false, &BY).await.unwrap();
     becomes(StatusCode::SERVICE_UNAVAILABLE, "/widget.js").await;
     lockdown::end(&one.app, "", &BY).await.unwrap();
     becomes(StatusCode::OK, "/widget.js").await;
@@ -290,7 +297,7 @@ async fn another_node_hears_of_blocks_and_lockdown_at_once() {
 async fn a_change_that_is_read_is_applied() {
     let world = proxied().start().await;
     let seq = world.app.store.latest_change().await.unwrap();
-    let row = blocks::block(&world.app, "203.0.113.7", None, "", &BY).await.unwrap();
+    let row = blocks::block(&world.app, "203.0.113.7", because(""), &BY).await.unwrap();
     // As a node that knows nothing yet.
     world.app.gate.replace(std::iter::empty());
     assert_eq!(from(&world, "203.0.113.7", "/healthz").send().await.status, StatusCode::OK);
@@ -303,13 +310,13 @@ async fn blocks_and_lockdown_act_without_the_trail_and_are_recorded_later() {
     for engine in World::ENGINES {
         let world = proxied().engine(engine).start().await;
         world.database.tamper("ALTER TABLE audit_trail RENAME TO gone").await;
-        blocks::block(&world.app, "203.0.113.7", None, "", &BY).await.unwrap();
+        blocks::block(&world.app, "203.0.113.7", because(""), &BY).await.unwrap();
         assert_eq!(from(&world, "203.0.113.7", "/healthz").send().await.status, StatusCode::FORBIDDEN);
-        assert!(lockdown::begin(&world.app, "", &BY).await.unwrap());
+        assert!(lockdown::begin(&world.app, "", false, &BY).await.unwrap());
         assert_eq!(world.get("/widget.js").await.status, StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(world.app.trail.waiting(), 2);
         for number in 0..300 {
-            blocks::block(&world.app, &format!("198.51.100.{}", number % 200), None, "", &BY).await.unwrap();
+            blocks::block(&world.app, &format!("198.51.100.{}", number % 200), because(""), &BY).await.unwrap();
         }
         assert_eq!((world.app.trail.waiting(), world.app.trail.lost()), (256, 46), "the reserve is bounded");
         world.database.tamper("ALTER TABLE gone RENAME TO audit_trail").await;

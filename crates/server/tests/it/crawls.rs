@@ -67,6 +67,11 @@ async fn each_page_left_out_has_its_reason_and_the_rest_answers() {
             let skipped = report.skipped.iter().find(|skipped| skipped.url.ends_with(path));
             assert!(skipped.is_some_and(|skipped| !skipped.reason.is_empty()), "{path}: {report:?}");
         }
+        // The owner's list of sources has both, those that were left out with their reason.
+        let sources = world.app.store.list_sources(&Scope::of(world.app.owner), site, None, 200).await.unwrap();
+        let of = |state: &str| sources.iter().filter(|page| page.status == state).collect::<Vec<_>>();
+        assert_eq!((of("indexed").len(), of("skipped").len()), (2, report.skipped.len()));
+        assert!(of("skipped").iter().all(|page| !page.reason.is_empty() && page.chunks == 0), "{sources:?}");
         assert!(answer(&world, site).await.contains("31 dollars"));
     }
 }

@@ -21,9 +21,13 @@ struct Sample {
 fn files() -> Vec<String> {
     let pinned = format!("/widget/{}/widget.js", chatward::ui::loader_pin().0);
     let mut found = vec!["/widget.js".to_owned(), pinned, "/docs".to_owned(), "/openapi.json".to_owned()];
-    for (folder, source) in
-        [("embed", "dist/embed"), ("preview", "dist/preview"), ("notice", "dist/notice"), ("docs", "docs")]
-    {
+    for (folder, source) in [
+        ("embed", "dist/embed"),
+        ("preview", "dist/preview"),
+        ("notice", "dist/notice"),
+        ("docs", "docs"),
+        ("account", "account"),
+    ] {
         let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../ui").join(source);
         for entry in std::fs::read_dir(path).expect("the folder of the pages").flatten() {
             found.push(format!("/assets/{folder}/{}", entry.file_name().to_string_lossy()));

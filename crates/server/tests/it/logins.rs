@@ -65,7 +65,7 @@ async fn waits_of_an_account_double_and_hold_whoever_asks_until_unlocked() {
         assert!(world.has_event("LOGIN_HELD"));
         world.log_in("ann@example.test", "a wrong password").await;
         assert_eq!(world.log_in("ann@example.test", PASSWORD).await.status, StatusCode::TOO_MANY_REQUESTS);
-        assert!(users::unlock(&world.app, &user).await.unwrap());
+        assert!(users::unlock(&world.app, &Scope::of(world.app.owner), &user).await.unwrap());
         assert_eq!(world.log_in("ann@example.test", PASSWORD).await.status, StatusCode::CREATED);
         assert_eq!(world.log_in("ann@example.test", "a wrong password").await.status, StatusCode::UNAUTHORIZED);
     }

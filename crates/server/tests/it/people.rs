@@ -5,9 +5,9 @@
 use crate::world::{Builder, Call, Reply, World};
 use chatward::client::Client;
 use chatward::ops::users::{self, NewUser};
-use chatward::ops::{logins, setup};
+use chatward::ops::{logins, setup, totp};
 use chatward_store::UserRow;
-use chatward_types::{OwnerId, Role, Scope, Secret};
+use chatward_types::{Clock as _, OwnerId, Role, SECOND, Scope, Secret};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use std::net::{IpAddr, Ipv4Addr};
@@ -28,6 +28,14 @@ impl Tokens {
         let text = |name: &str| reply.json()[name].as_str().unwrap().to_owned();
         Self { access: text("access_token"), refresh: text("refresh_token") }
     }
+}
+
+/// A secret from its base32, as the user's program reads it.
+pub(crate) fn key_of(text: &str) -> totp::Key {
+    let alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+    let bits: String = text.chars().map(|c| format!("{:05b}", alphabet.find(c).unwrap())).collect();
+    let bytes: Vec<u8> = (0..20).map(|at| u8::from_str_radix(&bits[8 * at..8 * at + 8], 2).unwrap()).collect();
+    Secret::new(bytes.try_into().unwrap())
 }
 
 /// A world without limits in the way.
@@ -55,6 +63,16 @@ impl World {
         logins::begin(&self.app, &Scope::of(owner), user, &client).await.expect("a login").access_token
     }
 
+    /// The same for whoever has the user's address now; some rows change or remove whoever calls them.
+    pub(crate) async fn access_again(&self, owner: OwnerId, user: &UserRow) -> String {
+        let known = self.app.store.find_user(&self.app.account_keys.lookup(&user.email)).await.unwrap();
+        let user = match known {
+            Some((_, id)) => self.app.store.get_user(&Scope::of(owner), id).await.unwrap().expect("a user"),
+            None => self.user_of(owner, &user.email, user.role).await,
+        };
+        self.access(owner, &user).await
+    }
+
     /// The set-up token, as a start makes it.
     pub(crate) async fn setup_token(&self) -> String {
         setup::prepare(&self.app).await.unwrap().expect("no user yet").expose().clone()
@@ -74,6 +92,43 @@ impl World {
 
     pub(crate) async fn refresh(&self, token: &str) -> Reply {
         self.post("/api/v1/auth/refresh", &json!({ "refresh_token": token })).await
+    }
+
+    /// Logs in with the password and a code.
+    pub(crate) async fn log_in_with(&self, email: &str, code: &str) -> Reply {
+        self.post("/api/v1/auth/login", &json!({ "email": email, "password": PASSWORD, "code": code })).await
+    }
+
+    /// Begins a second factor by an access token; its secret.
+    pub(crate) async fn begin_factor(&self, access: &str) -> totp::Key {
+        let call = self.with(access, Method::POST, "/api/v1/account/totp").json(&json!({ "password": PASSWORD }));
+        let reply = call.send().await;
+        assert_eq!(reply.status, StatusCode::CREATED, "{}", reply.text());
+        key_of(reply.json()["secret"].as_str().unwrap())
+    }
+
+    pub(crate) async fn confirm_factor(&self, access: &str, code: &str) -> Reply {
+        let call = self.with(access, Method::POST, "/api/v1/account/totp/confirm");
+        call.json(&json!({ "code": code })).send().await
+    }
+
+    /// Enrols the user of an access token; the secret and the recovery codes.
+    pub(crate) async fn enrol(&self, access: &str) -> (totp::Key, Vec<String>) {
+        let key = self.begin_factor(access).await;
+        let reply = self.confirm_factor(access, &self.code(&key)).await;
+        assert_eq!(reply.status, StatusCode::CREATED, "{}", reply.text());
+        (key, serde_json::from_value(reply.json()["recovery_codes"].clone()).unwrap())
+    }
+
+    /// What the user's program shows now.
+    pub(crate) fn code(&self, key: &totp::Key) -> String {
+        totp::code(key, totp::step_at(self.clock.now()))
+    }
+
+    /// What it shows next; the clock moves on to it.
+    pub(crate) fn next_code(&self, key: &totp::Key) -> String {
+        self.clock.advance(30 * SECOND);
+        self.code(key)
     }
 
     /// A request with an access token.

@@ -5,16 +5,21 @@
 use crate::people::roomy;
 use crate::world::{QUESTION, Reply, SHOP, STRANGER, Visitor, World};
 use base64::Engine as _;
-use chatward::ops::issued_keys;
+use chatward::ops::blocks::{self, Block};
+use chatward::ops::trail::Actor;
+use chatward::ops::{issued_keys, lockdown};
 use chatward::routes::{self, Class, Policy, Row};
-use chatward_store::{SiteRow, UserRow, UserState};
-use chatward_types::{DAY, Environment, KeyScope, MINUTE, OwnerId, Role, Scope};
+use chatward_store::{JobState, SiteRow, UserRow, UserState};
+use chatward_types::{DAY, Environment, KeyScope, MINUTE, OwnerId, Role, Scope, SessionId};
 use chatward_vault::{SecretKey, SystemEntropy};
 use http::{Method, StatusCode};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Another tenant with a site of its own at another origin, and a visitor of it.
 const CAFE: &str = "http://cafe.test";
+
+/// The one route of its policy that asks for no credential, and is closed unless the operator opens it.
+const REGISTER: &str = "/api/v1/auth/register";
 
 struct Other {
     site: SiteRow,
@@ -32,9 +37,13 @@ async fn other_owner(world: &World) -> Other {
 }
 
 async fn visitor_of(world: &World, site: &SiteRow) -> Visitor {
+    visitor_at(world, site, CAFE).await
+}
+
+async fn visitor_at(world: &World, site: &SiteRow, origin: &str) -> Visitor {
     let reply = world
         .call(Method::POST, "/api/v1/widget/sessions")
-        .header("origin", CAFE)
+        .header("origin", origin)
         .json(&serde_json::json!({ "site": site.publishable_key }))
         .send()
         .await;
@@ -45,19 +54,72 @@ async fn visitor_of(world: &World, site: &SiteRow) -> Visitor {
 
 /// Calls a row with a body that it would accept.
 async fn call(world: &World, row: &Row, message_id: &str, headers: &[(&str, &str)]) -> Reply {
-    let mut call = world.call(row.method.clone(), &world.concrete(row.path));
+    let address = prepare(world, row).await;
+    let mut call = world.call(row.method.clone(), &address);
     for (name, value) in headers {
         call = call.header(name, value);
     }
-    let body = world.good_body(row.path, message_id);
-    let bodiless = matches!(*row.method, Method::GET | Method::DELETE);
-    match (bodiless, body.is_null()) {
+    let mut body = world.good_body(row.path, message_id);
+    if *row.method == Method::DELETE && row.path.starts_with("/api/v1/account") && !body.is_null() {
+        body["code"] = serde_json::json!("000000");
+    }
+    if *row.method == Method::DELETE && matches!(row.path, "/api/v1/blocks" | "/api/v1/lockdown") {
+        body = serde_json::Value::Null;
+    }
+    let bodiless = *row.method == Method::GET || *row.method == Method::DELETE && body.is_null();
+    let reply = match (bodiless, body.is_null()) {
+        _ if is_removal(row) => call.json(&serde_json::json!({ "name": "Gone soon" })),
         (true, _) => call,
         (false, true) => call.raw_json("{}"),
         (false, false) => call.json(&body),
     }
     .send()
-    .await
+    .await;
+    if row.path == "/api/v1/lockdown" && *row.method == Method::PUT {
+        lockdown::end(&world.app, "", &Actor::Operator).await.expect("the walk goes on");
+    }
+    reply
+}
+
+/// Removes a site, which the next call must find again.
+fn is_removal(row: &Row) -> bool {
+    *row.method == Method::DELETE && row.path == "/api/v1/sites/{id}"
+}
+
+/// The row's path with what it names, made anew where the row takes it away.
+async fn prepare(world: &World, row: &Row) -> String {
+    let (app, scope) = (&world.app, Scope::of(world.app.owner));
+    let address = world.concrete(row.path);
+    if is_removal(row) {
+        let victim =
+            chatward::ops::sites::add(app, &scope, "http://gone.test", Some("Gone soon"), &[]).await.expect("a site");
+        return address.replace(&world.site.id.to_string(), &victim.id.to_string());
+    }
+    if row.path.contains("{conversation}") {
+        let visitor = visitor_at(world, &world.site, SHOP).await;
+        let session = SessionId::from_verified(visitor.session);
+        let row = app.store.load_session(&scope, &session).await.expect("a read").expect("a session");
+        return address.replace("{conversation}", &row.conversation.to_string());
+    }
+    if *row.method == Method::DELETE && row.path == "/api/v1/blocks" {
+        blocks::block(app, "203.0.113.77", Block::default(), &Actor::Operator).await.expect("a block");
+        return format!("{address}?network=203.0.113.77");
+    }
+    if *row.method == Method::POST && row.path == "/api/v1/sites/{id}/crawls" {
+        // What waits is done, so that it is in nobody's way.
+        while let Some(job) =
+            app.store.claim_job(app.node, app.clock.now(), app.clock.now() + MINUTE).await.expect("a job")
+        {
+            let ended = app.store.finish_job(job.id, app.node, "{}", JobState::Done, app.clock.now()).await;
+            assert!(ended.expect("an end"));
+        }
+    }
+    address
+}
+
+/// What only the installation's own owner has.
+fn is_installations(row: &Row) -> bool {
+    row.path.starts_with("/api/v1/blocks") || row.path == "/api/v1/lockdown"
 }
 
 /// Keys that hold and keys that do not.
@@ -126,6 +188,8 @@ impl People {
         for role in [Role::Viewer, Role::Member, Role::Admin, Role::Owner] {
             users.push(world.user(&format!("{}@example.test", role.as_str()), role).await);
         }
+        // Whoever is walked may leave, because there is another owner.
+        world.user("keeper@example.test", Role::Owner).await;
         let theirs = world.user_of(other.site.owner, "theirs@example.test", Role::Owner).await;
         let expired = world.access(ours, &users[3]).await;
         world.clock.advance(30 * MINUTE);
@@ -160,7 +224,7 @@ impl People {
     /// Each call has a login of its own, since some rows end it.
     async fn walk(&self, world: &World, row: &Row, least: Role, visitor: &str) {
         let ask = async |headers: &[(&str, &str)]| call(world, row, "", headers).await;
-        let fresh = async |owner, user| format!("Bearer {}", world.access(owner, user).await);
+        let fresh = async |owner, user| format!("Bearer {}", world.access_again(owner, user).await);
         let what = |who: &str| format!("{} {} as {who}", row.method, row.path);
         for (who, token) in
             self.refused.iter().map(|(who, token)| (*who, token.as_str())).chain([("a visitor", visitor)])
@@ -189,7 +253,7 @@ impl People {
             }
         }
         let foreign = ask(&[("authorization", &fresh(self.other.0, &self.other.1).await)]).await;
-        if row.path.contains('{') {
+        if row.path.contains('{') || is_installations(row) {
             assert_refused(&foreign, 404, &what("another owner's user"));
         } else {
             assert!(!foreign.text().contains(&world.site.publishable_key), "{}", what("another owner's user"));
@@ -197,9 +261,13 @@ impl People {
     }
 }
 
-/// Whether whoever may call the row was let in: a login's id in the address is nobody's here.
+/// Whether whoever may call the row was let in: the id of a login, a user or an invitation in the address is nobody's here,
+/// and nobody has a second factor.
 fn passes(row: &Row, reply: &Reply) -> bool {
-    reply.status.is_success() || (row.path.contains("{login}") && reply.status == StatusCode::NOT_FOUND)
+    let nobodys = ["{login}", "{user}", "{invitation}"].iter().any(|name| row.path.contains(name));
+    reply.status.is_success()
+        || (nobodys && reply.status == StatusCode::NOT_FOUND)
+        || (row.policy == Policy::Enrolment && reply.code() == "no_second_factor")
 }
 
 fn header_with_jwk(head: &str) -> String {
@@ -313,7 +381,7 @@ async fn every_route_refuses_whom_its_policy_does_not_name() {
                     assert_eq!(reply.header("access-control-allow-origin"), "");
                 }
                 let foreign = ask(&[("authorization", &keys.other_owners)]).await;
-                match row.path.contains("{id}") {
+                match row.path.contains('{') {
                     true => assert_refused(&foreign, 404, &what("another owner")),
                     false => {
                         assert!(!foreign.text().contains(&world.site.publishable_key), "{}", what("another owner"))
@@ -324,7 +392,8 @@ async fn every_route_refuses_whom_its_policy_does_not_name() {
                 assert_eq!(reply.header("access-control-allow-origin"), "");
                 people.walk(&world, &row, least, &bearer).await;
             }
-            Policy::User(least) => {
+            Policy::User(_) | Policy::Enrolment => {
+                let least = if let Policy::User(least) = row.policy { least } else { Role::Viewer };
                 assert_refused(&ask(&[]).await, 401, &what("nobody"));
                 // The credential of programs opens no account.
                 let reply = ask(&[("authorization", &keys.good)]).await;
@@ -340,7 +409,13 @@ async fn every_route_refuses_whom_its_policy_does_not_name() {
                 }
                 for headers in [&[][..], &[("authorization", keys.good.as_str())], &[("sec-fetch-site", "same-origin")]]
                 {
-                    assert_refused(&ask(headers).await, 401, &what("nobody, by a credential that does not hold"));
+                    let reply = ask(headers).await;
+                    if row.path == REGISTER {
+                        assert_refused(&reply, 403, &what("anybody, while registration is closed"));
+                        assert_eq!(reply.code(), "registration_closed");
+                    } else {
+                        assert_refused(&reply, 401, &what("nobody, by a credential that does not hold"));
+                    }
                 }
             }
             Policy::SiteOrigin => {
@@ -375,7 +450,7 @@ async fn every_route_refuses_whom_its_policy_does_not_name() {
             }
         }
     }
-    assert_eq!(seen.len(), 9, "every policy is on some route: {seen:?}");
+    assert_eq!(seen.len(), 10, "every policy is on some route: {seen:?}");
     let state = world.by(&visitor, Method::GET, "/api/v1/widget/session").send().await;
     assert_eq!(state.json()["messages"].as_array().map(Vec::len), Some(2), "all of it changed nothing");
 }
@@ -424,11 +499,12 @@ async fn the_description_of_the_api_is_the_route_table() {
     for row in &rows {
         let operation = &described[&(row.path.to_owned(), row.method.to_string())];
         let needs_token = operation["security"].as_array().is_some_and(|list| !list.is_empty());
-        let authenticates = matches!(row.policy, Policy::Visitor | Policy::Manage(..) | Policy::User(_));
+        let authenticates =
+            matches!(row.policy, Policy::Visitor | Policy::Manage(..) | Policy::User(_) | Policy::Enrolment);
         assert_eq!(needs_token, authenticates, "{} {}", row.method, row.path);
         let status = |code: &str| operation["responses"].as_object().is_some_and(|codes| codes.contains_key(code));
         // A ticket is a credential in the body, and so are passwords and refresh tokens.
-        let in_body = row.path == "/api/v1/widget/sessions" || row.policy == Policy::SignIn;
+        let in_body = row.path == "/api/v1/widget/sessions" || (row.policy == Policy::SignIn && row.path != REGISTER);
         assert_eq!(status("401"), authenticates || in_body, "{} {}", row.method, row.path);
         assert_eq!(status("403") && status("429"), row.policy != Policy::Public, "{} {}", row.method, row.path);
     }

@@ -8,9 +8,10 @@ use crate::process::{add_site, command, run};
 use crate::world::World;
 use chatward::ops::trail_heads::{self, Heads};
 use chatward::ops::trail_verify::{self, Report, Wrong};
-use chatward::ops::{issued_keys, sites, trail};
+use chatward::ops::{issued_keys, sites, trail, trail_webhook};
 use chatward_store::{Engine, TrailRow};
-use chatward_types::{Clock, DAY, KeyScope, Scope};
+use chatward_testkit::provider::{FakeProvider, Reply as Script};
+use chatward_types::{Clock, DAY, KeyScope, MINUTE, SECOND, Scope};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -261,6 +262,74 @@ async fn heads_are_added_to_the_file_as_the_trail_grows_and_a_forged_one_is_foun
     let forged = trail_heads::read(&path).unwrap();
     assert_eq!(forged.unreadable, [3]);
     assert_eq!(verify(&world, &forged).await.fault.expect("a fault").what, Wrong::ForgedHead);
+}
+
+#[tokio::test]
+async fn heads_are_sent_to_another_machine_signed_and_again_until_they_arrive() {
+    let receiver = FakeProvider::start(vec![
+        Script::status(500, "no"),
+        Script::Status(302, vec![("location".to_owned(), "http://127.0.0.1:1/".to_owned())], String::new()),
+        Script::Status(204, Vec::new(), String::new()),
+        Script::Status(200, Vec::new(), String::new()),
+    ])
+    .await
+    .unwrap();
+    let world =
+        World::builder().set("audit.head_webhook", format!("http://{}/heads", receiver.address())).start().await;
+    let deliver = async || trail_webhook::deliver(&world.app).await.unwrap();
+    rename(&world).await;
+    assert!(!deliver().await, "refused by an error");
+    assert!(!deliver().await, "not at once again");
+    assert_eq!(receiver.received().len(), 1);
+    world.clock.advance(5 * SECOND);
+    assert!(!deliver().await, "a redirect is none that received it");
+    world.clock.advance(9 * SECOND);
+    assert!(!deliver().await, "each wait is twice as long as the one before");
+    world.clock.advance(SECOND);
+    assert!(deliver().await);
+    assert!(!deliver().await, "it has not grown");
+    rename(&world).await;
+    assert!(!deliver().await, "not before its time");
+    world.clock.advance(10 * MINUTE);
+    assert!(deliver().await);
+    let received = receiver.received();
+    assert_eq!(received.len(), 4);
+    assert!(received.iter().all(|request| request.path == "/heads" && request.header("authorization").is_none()));
+    assert!(!world.has_event("AUDIT_HEAD_UNDELIVERED"));
+
+    // What was received is an anchor as it is: added to a file, it holds and finds a cut.
+    let anchor = world.folder.path().join("anchor");
+    std::fs::write(&anchor, [&received[2].body[..], &received[3].body[..]].concat()).unwrap();
+    let heads = trail_heads::read(&anchor).unwrap();
+    assert!(heads.unreadable.is_empty() && heads.heads.len() == 2);
+    assert_eq!(heads.heads.values().next_back().unwrap().at, world.clock.now(), "it says when");
+    assert_eq!(verify(&world, &heads).await.fault, None);
+    world.database.tamper("DELETE FROM audit_trail WHERE seq = (SELECT MAX(seq) FROM audit_trail)").await;
+    assert!(verify(&world, &heads).await.fault.is_some());
+}
+
+#[tokio::test]
+async fn an_hour_without_a_delivered_head_is_an_event_and_the_waits_are_bounded() {
+    let receiver = FakeProvider::start(vec![Script::status(503, "busy"); 40]).await.unwrap();
+    let world = World::builder().set("audit.head_webhook", format!("http://{}/", receiver.address())).start().await;
+    let told = || world.events().iter().filter(|name| **name == "AUDIT_HEAD_UNDELIVERED").count();
+    rename(&world).await;
+    for _ in 0..(58 * 60 / 5) {
+        trail_webhook::deliver(&world.app).await.unwrap();
+        world.clock.advance(5 * SECOND);
+    }
+    assert_eq!(told(), 0);
+    let attempts = receiver.received().len();
+    assert!((10..=14).contains(&attempts), "{attempts} attempts in an hour");
+    for _ in 0..(60 * 60 / 5) {
+        trail_webhook::deliver(&world.app).await.unwrap();
+        world.clock.advance(5 * SECOND);
+    }
+    assert_eq!(told(), 1, "once an hour");
+    assert!((15..=21).contains(&receiver.received().len()), "at most ten minutes apart");
+    receiver.set_script(vec![Script::Status(200, Vec::new(), String::new())]);
+    world.clock.advance(10 * MINUTE);
+    assert!(trail_webhook::deliver(&world.app).await.unwrap(), "it gets through once it can");
 }
 
 #[test]

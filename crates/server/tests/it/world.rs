@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests fail by panicking, as tests do")]
 
+use crate::people::PASSWORD;
 use bytes::Bytes;
 use chatward::app::{App, Options};
 use chatward::config::{Config, Overrides};
@@ -223,6 +224,8 @@ impl World {
             .replace("{digest}", &chatward::ui::loader_pin().0)
             .replace("{id}", &self.site.id.to_string())
             .replace("{login}", &format!("lgn_{}", "0".repeat(32)))
+            .replace("{user}", &format!("usr_{}", "0".repeat(32)))
+            .replace("{invitation}", &format!("inv_{}", "0".repeat(32)))
     }
 
     /// A good body for a row; null where it takes none.
@@ -241,6 +244,22 @@ impl World {
                 serde_json::json!({ "token": "x", "email": "a@example.test", "password": "x", "full_name": "x" })
             }
             "/api/v1/auth/accept" => serde_json::json!({ "token": "x", "password": "x", "full_name": "x" }),
+            "/api/v1/auth/recover" => serde_json::json!({ "token": "x", "password": "x" }),
+            "/api/v1/auth/register" => {
+                serde_json::json!({ "email": "a@example.test", "password": PASSWORD, "full_name": "x" })
+            }
+            "/api/v1/account" | "/api/v1/users/{user}" => serde_json::json!({ "full_name": "Ann Example" }),
+            "/api/v1/account/password" => {
+                serde_json::json!({ "current_password": PASSWORD, "new_password": PASSWORD })
+            }
+            "/api/v1/sites" => serde_json::json!({ "url": "http://another.test/", "name": "Another" }),
+            "/api/v1/blocks" => serde_json::json!({ "network": "203.0.113.77" }),
+            "/api/v1/lockdown" => serde_json::json!({ "reason": "a test" }),
+            "/api/v1/account/totp" => serde_json::json!({ "password": crate::people::PASSWORD }),
+            "/api/v1/account/totp/confirm" => serde_json::json!({ "code": "000000" }),
+            "/api/v1/account/recovery-codes" => {
+                serde_json::json!({ "password": crate::people::PASSWORD, "code": "000000" })
+            }
             "/api/v1/invitations" => serde_json::json!({ "email": "new@example.test", "role": "viewer" }),
             _ => serde_json::Value::Null,
         }

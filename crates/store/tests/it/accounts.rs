@@ -2,13 +2,21 @@
 
 use crate::on_both;
 use crate::world::{Tenant, World};
-use chatward_store::{Attempt, Changed, InvitationRow, LoginRow, Rotation, UserRow, UserState};
+use chatward_store::{Attempt, Changed, InvitationRow, LoginRow, Rotation, UserChange, UserRow, UserState};
 use chatward_types::{InvitationId, Kind, LoginId, Role, UserId};
 
 async fn add(world: &World, tenant: &Tenant, email: &str, role: Role) -> UserRow {
     let user = world.user(email, role);
     world.store().insert_user(&tenant.scope, &user, email).await.expect("a user");
     user
+}
+
+fn to_state(state: UserState) -> UserChange {
+    UserChange { state: Some(state), ..UserChange::default() }
+}
+
+fn to_role(role: Role) -> UserChange {
+    UserChange { role: Some(role), ..UserChange::default() }
 }
 
 fn login(world: &World, user: UserId) -> LoginRow {
@@ -65,15 +73,22 @@ on_both! {
         let one = add(world, &world.alice, "one", Role::Owner).await;
         let two = add(world, &world.alice, "two", Role::Owner).await;
         let now = world.now();
+        let (out, down) = (to_state(UserState::Disabled), to_role(Role::Viewer));
         let (first, second) = tokio::join!(
-            store.set_user_state(scope, one.id, UserState::Disabled, now),
-            store.set_user_role(scope, two.id, Role::Viewer, now),
+            store.change_user(scope, one.id, &out, None, now),
+            store.change_user(scope, two.id, &down, None, now),
         );
         let mut both = [first.expect("no error"), second.expect("no error")];
         both.sort_by_key(|changed| *changed == Changed::LastOwner);
         assert_eq!(both, [Changed::Done, Changed::LastOwner], "of two who leave at once one stays");
-        let other = store.set_user_role(&world.bob.scope, one.id, Role::Viewer, now).await;
-        assert_eq!(other.expect("no error"), Changed::Missing);
+        let last = if store.get_user(scope, two.id).await.expect("a read").is_some_and(|two| two.role == Role::Owner) { two.id } else { one.id };
+        assert_eq!(store.delete_user(scope, last, None).await.expect("no error"), Changed::LastOwner);
+        for changed in [
+            store.change_user(&world.bob.scope, one.id, &down, None, now).await,
+            store.delete_user(&world.bob.scope, one.id, None).await,
+        ] {
+            assert_eq!(changed.expect("no error"), Changed::Missing, "another owner's");
+        }
     }
 
     async fn a_login_is_continued_once_by_each_token(world) {
@@ -119,7 +134,8 @@ on_both! {
         let late = login(world, user.id);
         assert!(!store.insert_login(scope, &late, "a hash", 3).await.expect("no error"), "by the old password");
         assert!(store.insert_login(scope, &late, "new hash", 3).await.expect("a login"));
-        let shut = store.set_user_state(scope, user.id, UserState::Disabled, world.now()).await;
+        let out = to_state(UserState::Disabled);
+        let shut = store.change_user(scope, user.id, &out, None, world.now()).await;
         assert_eq!(shut.expect("no error"), Changed::Done);
         assert_eq!(store.list_logins(scope, user.id, world.now()).await.expect("a list"), []);
         assert!(!store.insert_login(scope, &login(world, user.id), "new hash", 3).await.expect("no error"), "shut out");
@@ -147,16 +163,25 @@ on_both! {
         assert_eq!(store.get_invitation(scope, row.id).await.expect("a read"), Some(row.clone()));
         assert_eq!(store.get_invitation(&world.bob.scope, row.id).await.expect("a read"), None);
         let taken = world.user("admin", Role::Member);
-        let conflict = store.insert_invited_user(scope, &taken, "admin", row.id).await;
+        let conflict = store.insert_invited_user(scope, &taken, "admin", row.id, |_, _| true).await;
+        let refused = store.insert_invited_user(scope, &world.user("y", Role::Member), "y", row.id, |_, _| false).await;
+        assert!(!refused.expect("no error"), "whoever sent it may not any more");
         assert_eq!(conflict.expect_err("taken").kind(), Kind::Conflict);
         let users = [world.user("x", Role::Member), world.user("x", Role::Member)];
-        let tries = users.iter().map(|user| store.insert_invited_user(scope, user, "x", row.id));
+        let tries = users.iter().map(|user| store.insert_invited_user(scope, user, "x", row.id, |by, _| by.role == Role::Owner));
         let won = futures_util::future::join_all(tries).await;
         assert_eq!(won.into_iter().filter(|won| matches!(won, Ok(true))).count(), 1, "exactly one");
         assert_eq!(store.get_invitation(scope, row.id).await.expect("a read"), None);
         for _ in 0..2 {
             assert!(store.insert_invitation(scope, &invitation(world, admin.id), 2).await.expect("added"));
         }
+        let open = store.list_invitations(scope, world.now()).await.expect("a list");
+        assert_eq!((open.len(), store.list_invitations(&world.bob.scope, 0).await.expect("a list").len()), (2, 0));
+        assert_eq!(store.list_invitations(scope, world.now() + 100).await.expect("a list"), [], "run out");
+        assert!(!store.remove_invitation(&world.bob.scope, open[0].id).await.expect("not his"));
+        assert!(store.remove_invitation(scope, open[0].id).await.expect("removed"));
+        assert!(!store.remove_invitation(scope, open[0].id).await.expect("no error"), "once");
+        assert!(store.insert_invitation(scope, &invitation(world, admin.id), 2).await.expect("added"));
         assert!(!store.insert_invitation(scope, &invitation(world, admin.id), 2).await.expect("full"));
         world.clock.advance(101);
         assert!(store.insert_invitation(scope, &invitation(world, admin.id), 2).await.expect("the old ones are gone"));

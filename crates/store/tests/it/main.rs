@@ -13,13 +13,16 @@ mod installation;
 mod jobs;
 mod knowledge;
 mod migrations;
+mod owners;
 mod policies;
 mod production;
 mod records;
 mod resilience;
 mod schema;
+mod second_factors;
 mod tenancy;
 mod trail;
+mod user_changes;
 mod widget;
 mod world;
 

@@ -27,6 +27,7 @@ fn block(world: &World, network: &str, until: Option<i64>) -> BlockRow {
         created_by: "operator".to_owned(),
         created_at: world.now(),
         strikes: 0,
+        forced: false,
     }
 }
 
@@ -95,6 +96,24 @@ on_both! {
         store.empty_log().await.expect("again, with nothing to do");
     }
 
+    async fn an_owner_reads_its_own_records_and_the_installation_its_own_too(world) {
+        let store = world.store();
+        for (subject, owner) in [("hers", Some(world.alice.owner)), ("his", Some(world.bob.owner)), ("global", None)] {
+            let record = TrailEntry { owner, ..(*entry(world, subject)).clone() };
+            store.append_trail(Arc::new(record)).await.expect("a record");
+        }
+        let read = async |global, seq, limit| {
+            let rows = store.trail_of_owner(&world.alice.scope, global, seq, (0, i64::MAX), limit).await.expect("records");
+            rows.into_iter().map(|row| row.subject).collect::<Vec<_>>()
+        };
+        assert_eq!(read(false, i64::MAX, 10).await, ["hers"]);
+        assert_eq!(read(true, i64::MAX, 10).await, ["global", "hers"]);
+        assert_eq!(read(true, i64::MAX, 1).await, ["global"]);
+        assert_eq!(read(true, 3, 10).await, ["hers"]);
+        assert_eq!(store.trail_of_owner(&world.alice.scope, true, i64::MAX, (i64::MAX, i64::MAX), 10).await.expect("none"), []);
+        assert_eq!(store.trail_of_owner(&world.alice.scope, true, i64::MAX, (0, 1), 10).await.expect("none"), []);
+    }
+
     async fn blocks_are_kept_listed_and_lifted_and_every_node_hears_of_it(world) {
         let (store, now) = (world.store(), world.now());
         let since = store.latest_change().await.expect("a number");
@@ -103,6 +122,9 @@ on_both! {
         store.put_block(&block(world, "198.51.100.7/32", Some(now + 90))).await.expect("a longer one");
         assert_eq!(store.list_blocks(now + 60).await.expect("a list").len(), 2);
         let listed = store.list_blocks(now + 90).await.expect("a list");
+        assert_eq!(store.list_blocks_after("", now, 1).await.expect("a page"), [block(world, "192.0.2.0/24", None)]);
+        let rest = store.list_blocks_after("192.0.2.0/24", now, 9).await.expect("a page");
+        assert_eq!(rest, [block(world, "198.51.100.7/32", Some(now + 90))]);
         assert_eq!(listed, [block(world, "192.0.2.0/24", None)]);
         assert!(store.get_block("198.51.100.7/32").await.expect("a read").is_some(), "it has ended and is remembered");
         assert_eq!(store.prune_blocks(now + 91).await.expect("a pruning"), 1);
@@ -115,12 +137,21 @@ on_both! {
 
     async fn the_lockdown_is_one_switch(world) {
         let (store, now) = (world.store(), world.now());
-        let row = LockdownRow { reason: "a test".to_owned(), created_by: "operator".to_owned(), created_at: now };
+        let row = LockdownRow {
+            reason: "a test".to_owned(),
+            created_by: "operator".to_owned(),
+            created_at: now,
+            allow_sign_in: false,
+        };
         assert_eq!(store.get_lockdown().await.expect("a read"), None);
         assert!(store.set_lockdown(&row).await.expect("on"));
         let again = LockdownRow { reason: "another".to_owned(), ..row.clone() };
         assert!(!store.set_lockdown(&again).await.expect("on already"));
         assert_eq!(store.get_lockdown().await.expect("a read"), Some(row));
+        let with_sign_in = LockdownRow { allow_sign_in: true, ..again };
+        assert!(store.set_lockdown(&with_sign_in).await.expect("changed"));
+        assert!(!store.set_lockdown(&with_sign_in).await.expect("so already"));
+        assert_eq!(store.get_lockdown().await.expect("a read"), Some(with_sign_in));
         assert!(store.lift_lockdown(now).await.expect("off"));
         assert!(!store.lift_lockdown(now).await.expect("off already"));
         let last = store.changes_after(0, 100).await.expect("changes").pop().expect("a change");

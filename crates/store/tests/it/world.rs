@@ -1,13 +1,13 @@
 //! Two owners with a site each, and short ways to make rows for them.
 
 use chatward_store::{
-    ChunkRow, Engine, HotRow, IssuedKeyRow, LoginRow, MessageRow, MessageState, NewSite, PageRow, RefusedOrigin, Role,
-    SessionRow, Store, UsageRow, UserRow, UserState,
+    Activation, ChunkRow, Engine, HotRow, IssuedKeyRow, LoginRow, MessageRow, MessageState, NewSite, PageRow,
+    RefusedOrigin, Role, SecondFactorRow, SessionRow, Store, UsageRow, UserRow, UserState,
 };
 use chatward_testkit::{FakeClock, FakeEntropy, TestDb};
 use chatward_types::{
     Clock, ConversationId, Entropy, KeyScope, LoginId, MessageId, OwnerId, PageId, Result, Scope, SessionId, SiteId,
-    UsageId, UserId,
+    Timestamp, UsageId, UserId,
 };
 
 pub(crate) struct World {
@@ -145,7 +145,23 @@ impl World {
             last_used_at: self.now(),
             expires_at: self.now() + 1000,
             ended_at: None,
+            proven_at: None,
+            factor_since: None,
         }
+    }
+
+    /// A second factor that a login has begun; its secret is four ones.
+    pub(crate) fn factor(&self, user: UserId, begun_by: LoginId) -> SecondFactorRow {
+        SecondFactorRow { user, sealed: vec![1; 4], begun_by, begun_at: self.now(), confirmed_at: None }
+    }
+
+    /// Begins and confirms a second factor with the code of step 10; since when it is asked for.
+    pub(crate) async fn enrol(&self, tenant: &Tenant, user: UserId, login: LoginId, codes: &[[u8; 32]]) -> Timestamp {
+        let factor = self.factor(user, login);
+        assert!(self.store().begin_second_factor(&tenant.scope, &factor).await.expect("begun"));
+        let activation = Activation { login, sealed: &factor.sealed, step: 10, codes, now: self.now() };
+        assert!(self.store().activate_second_factor(&tenant.scope, user, activation).await.expect("confirmed"));
+        self.now()
     }
 
     /// An origin refused so often, a microsecond after the one before.

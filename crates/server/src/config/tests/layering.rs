@@ -169,6 +169,20 @@ fn what_kubernetes_sets_is_passed_over() {
 }
 
 #[test]
+fn administrators_must_have_a_second_factor_in_production_unless_it_is_set() {
+    let demand = |file: &str| load(file, &[]).expect("it starts").accounts.second_factor;
+    assert_eq!(demand(PRODUCTION), SecondFactorDemand::Admins);
+    assert_eq!(demand(""), SecondFactorDemand::Optional);
+    for (word, wanted) in [
+        ("optional", SecondFactorDemand::Optional),
+        ("admins", SecondFactorDemand::Admins),
+        ("everyone", SecondFactorDemand::Everyone),
+    ] {
+        assert_eq!(demand(&format!("{PRODUCTION}\n[accounts]\nsecond_factor = \"{word}\"\n")), wanted);
+    }
+}
+
+#[test]
 fn production_starts_when_it_is_safe() {
     let config = load(PRODUCTION, &[]).expect("it starts");
     assert!(config.server.hosts.is_empty());

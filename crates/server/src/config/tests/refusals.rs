@@ -325,6 +325,11 @@ fn production_refuses_what_is_unsafe() {
         ),
         (more("[cors]\nallowed_origins = [\"https://[::1]\"]\n"), "cors.allowed_origins", "holds a localhost origin"),
         (more("[cors]\nallowed_origins = [\"http://a.example\"]\n"), "cors.allowed_origins", "holds an http origin"),
+        (
+            more("[audit]\nhead_webhook = \"http://127.0.0.1:9/heads\"\n"),
+            "audit.head_webhook",
+            "is not an https address",
+        ),
         (more("[logging]\nlevel = \"debug\"\n"), "logging.level", "may show what people wrote"),
         (more("[logging]\nsecurity_file = \"off\"\n"), "logging.security_file", "is off in production"),
         (

@@ -3,6 +3,7 @@
 use super::*;
 use crate::config::{Config, Overrides};
 use crate::events::Follower;
+use crate::events::time::parse;
 use chatward_types::{HOUR, MINUTE};
 use std::collections::BTreeMap;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -69,7 +70,7 @@ fn an_old_files_addresses_become_networks_and_nothing_else_changes() {
     assert_eq!(bench.turn(7 * DAY), 1);
     let text = std::fs::read_to_string(&rotated).expect("a file");
     let (marker, rest) = text.split_once('\n').expect("a marker");
-    assert!(marker.contains(r#""event":"ADDRESSES_SHORTENED""#), "{marker}");
+    assert!(marker.contains(r#""event":"ADDRESSES_SHORTENED""#) && marker.contains(WROTE), "{marker}");
     let after = [
         line("192.0.2.0/24", "192.0.2.0/24 was blocked by operator"),
         line("2001:db8:1::/48", "seen at 2001:db8:1::/48, then at 198.51.100.0/24."),

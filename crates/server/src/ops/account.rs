@@ -1,0 +1,78 @@
+//! What users do to their own account: another name, another password, leaving.
+//!
+//! A new password needs the one before, counted like an attempt to log in, so that a stolen token alone does not take an
+//! account over. It ends every other login. Never touches another user.
+
+use crate::app::App;
+use crate::client::Client;
+use crate::ops::logins::Person;
+use crate::ops::trail::Actor;
+use crate::ops::users::{self, audited};
+use crate::ops::{backoff, passwords};
+use chatward_store::UserChange;
+use chatward_types::{Error, EventName, Kind, Outcome, Result, Scope, Secret, Severity};
+use serde_json::json;
+
+/// Changes the person's own name.
+///
+/// # Errors
+/// [`Kind::Invalid`] for what is no name.
+pub async fn rename(app: &App, person: &Person, name: &str, client: &Client) -> Result<String> {
+    let name = users::normal_name(name)?.to_owned();
+    let wish = UserChange { name: Some(name.clone()), ..UserChange::default() };
+    let by = Actor::User(person.user);
+    users::change(app, &Scope::of(person.owner), &by, person.user, &wish, None, Some(client)).await?;
+    Ok(name)
+}
+
+/// Puts another password in the place of the current one and ends every other login.
+///
+/// # Errors
+/// [`Kind::Forbidden`], `password_wrong`, for a wrong current one; [`Kind::Limited`] after too many attempts;
+/// [`Kind::Invalid`] for a new one that is refused; [`Kind::Unavailable`] when too many passwords are checked.
+pub async fn change_password(
+    app: &App,
+    person: &Person,
+    (current, new): (&Secret<String>, &Secret<String>),
+    client: &Client,
+) -> Result<()> {
+    passwords::check(app, new, &[&person.email, &person.name])?;
+    if current.expose().len() > passwords::LONGEST {
+        return Err(Error::invalid("Field `current_password` takes at most 256 bytes."));
+    }
+    let (scope, lookup) = (Scope::of(person.owner), app.account_keys.lookup(&person.email));
+    backoff::count(app, &lookup, client).await?;
+    let user = app.store.get_user(&scope, person.user).await?.ok_or_else(Error::not_found)?;
+    if !passwords::verify(app, current, Some(&user.password)).await?.right {
+        return Err(refuse(app, client));
+    }
+    backoff::succeed(app, &lookup, client).await?;
+    let proof = passwords::hash(app, new).await?;
+    let detail = json!({ "what": "password changed" });
+    let store = audited(app, &scope, &Actor::User(person.user), person.user, &detail)?;
+    let change = (user.password.as_str(), proof.as_str());
+    if !store.change_user_password(&scope, person.user, change, person.login, app.clock.now()).await? {
+        // Another request was first, and with it this password is not the current one any more.
+        return Err(refuse(app, client));
+    }
+    users::tell(app, Some(client), format!("user {} changed their password; other logins ended", person.user));
+    Ok(())
+}
+
+/// Removes the person's own account.
+///
+/// # Errors
+/// [`Kind::Conflict`] for the last owner.
+pub async fn leave(app: &App, person: &Person, client: &Client) -> Result<()> {
+    let scope = Scope::of(person.owner);
+    let store = audited(app, &scope, &Actor::User(person.user), person.user, &json!({ "what": "user left" }))?;
+    users::settle(store.delete_user(&scope, person.user, None).await?)?;
+    users::tell(app, Some(client), format!("user {} left", person.user));
+    Ok(())
+}
+
+fn refuse(app: &App, client: &Client) -> Error {
+    let event = app.event(EventName::LoginFailed, Severity::Warning, Outcome::Refused).of(client);
+    event.detail("a current password that is wrong").emit();
+    Error::new(Kind::Forbidden, "password_wrong", "The current password is not this one. Nothing was changed.")
+}
