@@ -14,17 +14,21 @@ use crate::ops::blocks::{self, Abuse};
 use crate::ops::budgets::{Budgets, Caps};
 use crate::ops::data_keys::DataKeys;
 use crate::ops::indexes::Indexes;
+use crate::ops::issuers::Issuers;
+use crate::ops::key_lookup::IssuedKeys;
 use crate::ops::opaque::AccountKeys;
 use crate::ops::origins::Origins;
 use crate::ops::passwords::Passwords;
 use crate::ops::refusals::Refusals;
 use crate::ops::sessions::Sessions;
+use crate::ops::signing_keys::Source;
 use crate::ops::sites::Sites;
 use crate::ops::tokens::Tokens;
 use crate::ops::trail::Trail;
 use crate::ops::trail_webhook::Delivery;
 use crate::ops::verified::VerifiedTokens;
 use crate::ops::{installation, upstreams};
+use crate::realtime::Sockets;
 use crate::telemetry::Metrics;
 use bytes::Bytes;
 use chatward_egress::{Egress, Reach, SystemResolver};
@@ -85,8 +89,12 @@ pub struct Parts {
     pub verified: VerifiedTokens,
     /// Keys of refresh tokens, invitations and addresses.
     pub account_keys: AccountKeys,
+    /// Outside issuers and their keys.
+    pub issuers: Issuers,
     /// The pool that hashes passwords.
     pub passwords: Passwords,
+    /// Issued keys in use.
+    pub issued: IssuedKeys,
     /// Network addresses that failed to log in.
     pub backoff: AddressBackoff,
     /// The file of security events.
@@ -105,6 +113,8 @@ pub struct Parts {
     pub abuse: Abuse,
     /// Open connections.
     pub connections: Arc<ConnectionCounter>,
+    /// Open WebSockets.
+    pub sockets: Sockets,
     /// Sites by key and id.
     pub sites: Sites,
     /// Sessions in use.
@@ -166,6 +176,8 @@ pub struct Rules {
     pub files: Vec<Rule>,
     /// Routes that take a password, or a token for another.
     pub sign_in: Vec<Rule>,
+    /// New WebSockets.
+    pub sockets: Vec<Rule>,
 }
 
 /// What differs between the server, the demo, the command line and a test.
@@ -207,9 +219,12 @@ impl App {
         let store = installation::open_store(&config, resolver.as_ref()).await?;
         installation::check_master_key(&store, &vault).await?;
         let owner = installation::default_owner(&store, clock.as_ref(), entropy.as_ref()).await?;
-        let tokens = Tokens::load(&store, &vault, clock.as_ref(), entropy.as_ref()).await?;
-        let account_keys = AccountKeys::load(&store, &vault, clock.as_ref(), entropy.as_ref()).await?;
-        let trail = Trail::load(&store, &vault, clock.as_ref(), entropy.as_ref()).await?;
+        installation::note_master_key(&store, &vault, clock.as_ref()).await?;
+        let (users, clock_of, entropy_of) = (config.tokens.algorithm, clock.as_ref(), entropy.as_ref());
+        let source = Source { store: &store, vault: &vault, clock: clock_of, entropy: entropy_of, users };
+        let tokens = Tokens::load(source).await?;
+        let account_keys = AccountKeys::load(source).await?;
+        let trail = Trail::load(source).await?;
         let mut egress = Egress::builder().user_agent(config.crawl.user_agent.clone()).resolver(resolver);
         if let Some(socket) = sample {
             egress = egress.exact_socket(socket);
@@ -238,8 +253,11 @@ impl App {
             gate: Arc::new(Gate::new(config.server.trusted_proxies.clone(), config.blocks.allowed.clone())),
             abuse: Abuse::new(&config.blocks),
             connections: Arc::new(ConnectionCounter::new()),
+            sockets: Sockets::new(&config.sockets),
             account_keys,
+            issuers: Issuers::new(&config.issuers),
             passwords: Passwords::new(config.accounts.password_workers),
+            issued: IssuedKeys::default(),
             backoff: AddressBackoff::default(),
             data_keys: DataKeys::default(),
             sites: Sites::default(),
@@ -292,6 +310,17 @@ impl App {
         Ok(app)
     }
 
+    /// What signing keys are made of and opened with.
+    pub fn signing_source(&self) -> Source<'_> {
+        Source {
+            store: &self.store,
+            vault: &self.vault,
+            clock: self.clock.as_ref(),
+            entropy: self.entropy.as_ref(),
+            users: self.config.tokens.algorithm,
+        }
+    }
+
     /// Begins a security event; nothing is written before [`EventBuilder::emit`].
     pub fn event(&self, name: EventName, severity: Severity, outcome: Outcome) -> EventBuilder<'_> {
         EventBuilder { log: &self.events, event: Event::new(self.clock.now(), name, severity, outcome) }
@@ -313,6 +342,9 @@ impl App {
         }
         if let Err(error) = crate::ops::refusals::flush(self).await {
             tracing::warn!(source = error.source_line(), "the last refused origins are not in the owners' lists");
+        }
+        if let Err(error) = crate::ops::key_lookup::flush_uses(self).await {
+            tracing::warn!(source = error.source_line(), "the last uses of issued keys are not noted");
         }
         if let Err(error) = crate::ops::trail::flush_reserve(self).await {
             let lost = self.trail.waiting();
@@ -348,7 +380,7 @@ impl EventBuilder<'_> {
         self
     }
 
-    /// Whose it is.
+    /// The tenant concerned.
     pub fn owner(mut self, owner: OwnerId) -> Self {
         self.event.owner = Some(owner);
         self
@@ -390,6 +422,7 @@ fn rules(config: &Config) -> Rules {
         files: vec![Rule { limit: api.limit.saturating_mul(10), ..api }],
         api: vec![api],
         sign_in: vec![Rule { limit: limits.sign_in_per_minute, window_seconds: 60 }],
+        sockets: vec![Rule { limit: limits.sockets_per_minute, window_seconds: 60 }],
     }
 }
 

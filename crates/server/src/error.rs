@@ -149,6 +149,11 @@ pub fn body_text(error: &Error, request_id: &str) -> String {
     .to_string()
 }
 
+/// The error object as a frame of a WebSocket.
+pub fn frame_text(error: &Error, request_id: &str) -> String {
+    format!("{{\"type\":\"error\",{}", &body_text(error, request_id)[1..])
+}
+
 /// The only sentence that a 500 ever says.
 pub const INTERNAL_TEXT: &str = "Something went wrong on our side. Try again; if it persists, report the request id.";
 

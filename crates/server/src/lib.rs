@@ -23,6 +23,7 @@ pub mod ops;
 pub mod paging;
 pub mod path;
 pub mod query;
+pub mod realtime;
 pub mod routes;
 pub mod telemetry;
 pub mod ui;

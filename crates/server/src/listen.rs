@@ -22,12 +22,20 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 use watch::{Activity, Deadlines, Ending, Ends, Front, NotedStream};
 
 /// The address of the socket's other end, as a request extension. It is the client's only if no proxy is between.
 /// An IPv4 address is one, even if the listener speaks IPv6.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PeerAddress(pub SocketAddr);
+
+/// A connection's place in the counts and in the drain, as an extension of a request that wants to go on as something
+/// else than HTTP. Whoever takes the connection over holds it to the end.
+#[derive(Debug, Clone)]
+pub struct Place {
+    _held: Arc<(ConnectionGuard, TaskTrackerToken)>,
+}
 
 /// Who is let in: a connection of a blocked address is closed, before its first byte and at any time later.
 #[derive(Debug, Clone)]
@@ -143,8 +151,10 @@ pub async fn serve(
                     && prepare(&stream).is_ok()
                 {
                     let door = settings.door.clone();
-                    let connection = Connection { stream, peer, app: app.clone(), deadlines, guard, door };
-                    tracker.spawn(connection.run(protocols.clone(), ends.clone()));
+                    let place = Place { _held: Arc::new((guard, tracker.token())) };
+                    let connection = Connection { stream, peer, app: app.clone(), deadlines, place, door };
+                    // Tracked by its place, which is one however long and as what the connection lives.
+                    tokio::spawn(connection.run(protocols.clone(), ends.clone()));
                 }
                 // Otherwise the stream is dropped here, which closes it.
             }
@@ -260,13 +270,13 @@ struct Connection {
     peer: SocketAddr,
     app: Router,
     deadlines: Deadlines,
-    guard: ConnectionGuard,
+    place: Place,
     door: Option<Door>,
 }
 
 impl Connection {
     fn run(self, protocols: Arc<Protocols>, ends: Ends) -> impl Future<Output = ()> {
-        let Self { stream, peer, app, deadlines, guard, door } = self;
+        let Self { stream, peer, app, deadlines, place, door } = self;
         let activity = Arc::new(Activity::new());
         async move {
             let mut shut = pin!(async {
@@ -284,10 +294,10 @@ impl Connection {
                 () = tokio::time::sleep(deadlines.header) => return,
             };
             let stream = NotedStream::new(stream, activity.clone());
-            let front = Front::new(app, PeerAddress(peer), activity.clone());
+            let front = Front::new(app, PeerAddress(peer), activity.clone(), place);
             let protocol = protocols.beginning_with(&first[..read]);
             // In a box: moved on by value, there would be room for it twice.
-            let http = Box::pin(protocol.serve_connection(stream, front));
+            let http = Box::pin(protocol.serve_connection_with_upgrades(stream, front));
             let ending = tokio::select! {
                 biased;
                 ending = watch::run(http, &activity, deadlines, &ends) => ending,
@@ -296,7 +306,6 @@ impl Connection {
             if ending != Ending::Closed {
                 tracing::debug!(peer = %peer.ip(), ?ending, "connection cut");
             }
-            drop(guard);
         }
     }
 }

@@ -20,6 +20,7 @@ use utoipa::OpenApi;
         crate::api::health::get_liveness,
         crate::api::health::get_readiness,
         crate::api::documents::get_openapi,
+        crate::api::jwks::get_jwks,
         crate::ui::get_docs,
         crate::ui::get_accept,
         crate::ui::get_recover,
@@ -47,6 +48,12 @@ use utoipa::OpenApi;
         crate::api::site_sources::create_crawl,
         crate::api::site_origins::create_origin,
         crate::api::site_origins::list_refused,
+        crate::api::keys::list_keys,
+        crate::api::keys::create_key,
+        crate::api::keys::get_key,
+        crate::api::keys::update_key,
+        crate::api::keys::delete_key,
+        crate::api::keys::rotate_key,
         crate::api::conversations::list_conversations,
         crate::api::conversations::list_messages,
         crate::api::conversations::delete_conversation,
@@ -84,15 +91,25 @@ use utoipa::OpenApi;
         crate::api::invitations::create_invitation,
         crate::api::invitations::list_invitations,
         crate::api::invitations::delete_invitation,
+        crate::api::devices::list_devices,
+        crate::api::devices::create_device,
+        crate::api::devices::delete_device,
+        crate::api::devices::create_token,
+        crate::api::device_token::renew_token,
+        crate::api::device_socket::open_socket,
+        crate::api::event_stream::open_stream,
     ),
     components(schemas(ErrorBody, ErrorDetail)),
     modifiers(&Credentials),
     tags(
         (name = "widget", description = "What a visitor's chat speaks."),
         (name = "sites", description = "What an owner's program does with a secret key, or a user with an access token."),
+        (name = "keys", description = "Secret keys for programs, made by users of the role admin or owner."),
         (name = "conversations", description = "What was said on an owner's sites."),
         (name = "security", description = "What the administrators of the installation see and do."),
         (name = "accounts", description = "How users come in, go on and leave, and who else may."),
+        (name = "devices", description = "An owner's devices, their tokens and their connection. Feeds are not served yet."),
+        (name = "events", description = "Security events as they happen."),
         (name = "pages", description = "Pages and files of the chat itself."),
         (name = "health", description = "Probes.")
     )
@@ -115,8 +132,11 @@ impl utoipa::Modify for Credentials {
             Some("A secret key (`chatward key create --scope manage`). Never from a browser.".to_owned());
         components.add_security_scheme("key", SecurityScheme::Http(bearer));
         let mut bearer = Http::new(HttpAuthScheme::Bearer);
-        bearer.description = Some("The access token of a user; POST /api/v1/auth/login returns one.".to_owned());
+        bearer.description = Some("The access token of a user; POST /api/v1/auth/login returns one. Or a token of an outside issuer that the operator has configured, of a subject that is linked to a user.".to_owned());
         components.add_security_scheme("user", SecurityScheme::Http(bearer));
+        let mut bearer = Http::new(HttpAuthScheme::Bearer);
+        bearer.description = Some("The token of a device (`chatward device token`). Never from a browser.".to_owned());
+        components.add_security_scheme("device", SecurityScheme::Http(bearer));
         let cookie = ApiKeyValue::with_description(
             crate::middleware::cookies::ACCESS,
             "The same token in a cookie that a login with `\"mode\": \"cookie\"` sets; from our own pages only.",

@@ -40,6 +40,48 @@ pub enum Policy {
     SignIn,
     /// A visitor with a token of ours, from the origin that the token was minted for.
     Visitor,
+    /// A device of an owner, by its token; never from a page.
+    Device,
+    /// A WebSocket: how it proves itself, who may, and which pages may open it. A cookie never does.
+    WebSocket(SocketPolicy),
+}
+
+/// What a WebSocket's row demands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SocketPolicy {
+    /// When it proves itself.
+    pub auth: SocketAuth,
+    /// Who may.
+    pub caller: SocketCaller,
+    /// Which pages may open it.
+    pub origin: SocketOrigin,
+}
+
+/// When a WebSocket proves itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SocketAuth {
+    /// At the upgrade, by the Authorization field.
+    Upgrade,
+    /// At the upgrade, or in its first frame within `sockets.first_frame_timeout` (10 seconds).
+    FirstFrame,
+}
+
+/// Who may open a WebSocket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SocketCaller {
+    /// A user of at least this role, by an access token.
+    User(Role),
+    /// A device, by its token.
+    Device,
+}
+
+/// Which pages may open a WebSocket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SocketOrigin {
+    /// None: programs alone.
+    Programs,
+    /// Pages that we serve ourselves, and programs.
+    Ours,
 }
 
 /// Which windows count a request.
@@ -55,6 +97,8 @@ pub enum Limit {
     Health = 3,
     /// What takes a password, or a token for another: 20 a minute by default.
     SignIn = 4,
+    /// New WebSockets: 10 a minute by default.
+    Sockets = 5,
 }
 
 /// Which security headers a response of the route carries.
@@ -105,13 +149,23 @@ impl std::fmt::Debug for Route {
 
 /// Every route of the public listener.
 pub fn table() -> Vec<Route> {
-    use Policy::{Enrolment, NamedOrigin, Public, SignIn, SiteOrigin, User, Visitor};
+    use Policy::{Device, Enrolment, NamedOrigin, Public, SignIn, SiteOrigin, User, Visitor, WebSocket};
     const READ: Policy = Policy::Manage(KeyScope::Manage, Role::Viewer);
     const CHANGE: Policy = Policy::Manage(KeyScope::Manage, Role::Member);
     const DESTROY: Policy = Policy::Manage(KeyScope::Manage, Role::Admin);
     // Programs do not look after the installation, and a key that deploys pages reads no log.
     const ADMIN: Policy = User(Role::Admin);
     const ANYONE: Policy = User(Role::Viewer);
+    const WATCHER: Policy = WebSocket(SocketPolicy {
+        auth: SocketAuth::FirstFrame,
+        caller: SocketCaller::User(Role::Admin),
+        origin: SocketOrigin::Ours,
+    });
+    const CONNECTED_DEVICE: Policy = WebSocket(SocketPolicy {
+        auth: SocketAuth::FirstFrame,
+        caller: SocketCaller::Device,
+        origin: SocketOrigin::Programs,
+    });
     const GET: &Method = &Method::GET;
     const POST: &Method = &Method::POST;
     const PUT: &Method = &Method::PUT;
@@ -126,6 +180,7 @@ pub fn table() -> Vec<Route> {
     t.row(GET, "/healthz", Public, Limit::Health, Class::Health, api::health::get_liveness);
     t.row(GET, "/readyz", Public, Limit::Health, Class::Health, api::health::get_readiness);
     t.row(GET, "/openapi.json", Public, Limit::Files, Class::Asset, api::documents::get_openapi);
+    t.row(GET, "/.well-known/jwks.json", Public, Limit::Files, Class::Api, api::jwks::get_jwks);
     t.row(GET, "/docs", Public, Limit::Files, Class::Page, ui::get_docs);
     t.row(GET, "/account/accept", Public, Limit::Files, Class::Page, ui::get_accept);
     t.row(GET, "/account/recover", Public, Limit::Files, Class::Page, ui::get_recover);
@@ -167,6 +222,14 @@ pub fn table() -> Vec<Route> {
     t.row(GET, "/api/v1/lockdown", ADMIN, Limit::Api, Class::Api, api::lockdown::get_lockdown);
     t.row(PUT, "/api/v1/lockdown", ADMIN, Limit::Api, Class::Api, api::lockdown::begin_lockdown);
     t.row(DELETE, "/api/v1/lockdown", ADMIN, Limit::Api, Class::Api, api::lockdown::end_lockdown);
+
+    // Users only: a key makes no keys.
+    t.row(GET, "/api/v1/keys", ADMIN, Limit::Api, Class::Api, api::keys::list_keys);
+    t.row(POST, "/api/v1/keys", ADMIN, Limit::Api, Class::Api, api::keys::create_key);
+    t.row(GET, "/api/v1/keys/{key}", ADMIN, Limit::Api, Class::Api, api::keys::get_key);
+    t.row(PATCH, "/api/v1/keys/{key}", ADMIN, Limit::Api, Class::Api, api::keys::update_key);
+    t.row(DELETE, "/api/v1/keys/{key}", ADMIN, Limit::Api, Class::Api, api::keys::delete_key);
+    t.row(POST, "/api/v1/keys/{key}/rotate", ADMIN, Limit::Api, Class::Api, api::keys::rotate_key);
 
     t.row(POST, "/api/v1/auth/setup", SignIn, Limit::SignIn, Class::Api, api::auth_setup::create_first_user);
     t.row(POST, "/api/v1/auth/accept", SignIn, Limit::SignIn, Class::Api, api::invitations::accept_invitation);
@@ -215,6 +278,14 @@ pub fn table() -> Vec<Route> {
         Class::Api,
         api::invitations::delete_invitation,
     );
+
+    t.row(GET, "/api/v1/devices", ADMIN, Limit::Api, Class::Api, api::devices::list_devices);
+    t.row(POST, "/api/v1/devices", ADMIN, Limit::Api, Class::Api, api::devices::create_device);
+    t.row(DELETE, "/api/v1/devices/{device}", ADMIN, Limit::Api, Class::Api, api::devices::delete_device);
+    t.row(POST, "/api/v1/devices/{device}/token", ADMIN, Limit::SignIn, Class::Api, api::devices::create_token);
+    t.row(POST, "/api/v1/devices/renew", Device, Limit::SignIn, Class::Api, api::device_token::renew_token);
+    t.row(GET, "/api/v1/devices/socket", CONNECTED_DEVICE, Limit::Sockets, Class::Api, api::device_socket::open_socket);
+    t.row(GET, "/api/v1/events/stream", WATCHER, Limit::Sockets, Class::Api, api::event_stream::open_stream);
 
     table.routes
 }

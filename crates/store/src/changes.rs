@@ -26,10 +26,22 @@ pub mod change {
     pub const INDEX_SWAPPED: &str = "index_swapped";
     /// A session was erased with its conversation; the subject is its id.
     pub const SESSION_ERASED: &str = "session_erased";
+    /// A secret key was changed, rotated or revoked; the subject is its public id.
+    pub const ISSUED_KEY_CHANGED: &str = "issued_key_changed";
+    /// The files with the providers' keys are to be read again; the subject is empty.
+    pub const PROVIDER_KEYS_CHANGED: &str = "provider_keys_changed";
     /// A block was made, changed or lifted; the subject is its network.
     pub const BLOCKS_CHANGED: &str = "blocks_changed";
+    /// A ring of signing keys was rotated; the subject is its purpose.
+    pub const SIGNING_CHANGED: &str = "signing_changed";
     /// The lockdown was switched; the subject is `on` or `off`.
     pub const LOCKDOWN_CHANGED: &str = "lockdown_changed";
+    /// A device was revoked; the subject is its id.
+    pub const DEVICE_REVOKED: &str = "device_revoked";
+    /// A login was ended; the subject is its id.
+    pub const LOGIN_ENDED: &str = "login_ended";
+    /// A user's role, state or password was changed; the subject is their id.
+    pub const USER_CHANGED: &str = "user_changed";
 }
 
 /// One change.

@@ -42,6 +42,10 @@ pub(crate) const LOCK_CHANGES: Statement =
 /// Serialises changes of users, so that two cannot each take the other for the last owner. SQLite has one writer.
 pub(crate) const LOCK_USERS: Statement =
     Statement::pair("SELECT ''", "SELECT CAST(pg_advisory_xact_lock(7233021894460914) AS TEXT)");
+/// Serialises what makes secret keys and what ends all of them, so that none is made past its end. Taken before
+/// [`LOCK_CHANGES`], always. SQLite has one writer.
+pub(crate) const LOCK_KEYS: Statement =
+    Statement::pair("SELECT ''", "SELECT CAST(pg_advisory_xact_lock(7233021894460918) AS TEXT)");
 /// Serialises writers of the audit trail, each of which follows the record before. Taken after [`LOCK_CHANGES`], always.
 pub(crate) const LOCK_TRAIL: Statement =
     Statement::pair("SELECT ''", "SELECT CAST(pg_advisory_xact_lock(7233021894460913) AS TEXT)");

@@ -6,7 +6,7 @@
 use crate::statement::{Statement, execute, first, row, rows, value};
 use crate::store::Store;
 use crate::tx::Tx;
-use chatward_types::{InvitationId, Result, Role, Scope, Timestamp, UserId};
+use chatward_types::{InvitationId, OwnerId, Result, Role, Scope, Timestamp, UserId};
 
 const INSERT_INVITATION: Statement = Statement::both(
     "INSERT INTO invitations (owner_id, id, hash, email, role, invited_by, created_at, expires_at)
@@ -23,6 +23,7 @@ const COUNT_INVITATIONS: Statement =
     Statement::both("SELECT CAST(COUNT(*) AS BIGINT) FROM invitations WHERE owner_id = $1");
 const DELETE_EXPIRED: Statement = Statement::both("DELETE FROM invitations WHERE owner_id = $1 AND expires_at <= $2");
 const CLAIM_INVITATION: Statement = Statement::both("DELETE FROM invitations WHERE owner_id = $1 AND id = $2");
+const END_INVITATIONS: Statement = Statement::both("DELETE FROM invitations WHERE owner_id = $1");
 
 /// An invitation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,4 +116,10 @@ pub(crate) async fn get(tx: &mut Tx, scope: &Scope, id: InvitationId) -> Result<
 /// Uses an invitation up, in the transaction that makes the user. `false` when it is not there any more.
 pub(crate) async fn claim(tx: &mut Tx, scope: &Scope, id: InvitationId) -> Result<bool> {
     Ok(execute!(tx, CLAIM_INVITATION, scope.owner(), id)? == 1)
+}
+
+/// Ends every open invitation of an owner, in the transaction that is the reason.
+pub(crate) async fn end_every(tx: &mut Tx, owner: OwnerId) -> Result<()> {
+    execute!(tx, END_INVITATIONS, owner)?;
+    Ok(())
 }

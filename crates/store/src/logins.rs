@@ -3,11 +3,13 @@
 //! Owns: the table `logins`, bounded by the user. A rotation succeeds once for each token, on all nodes together, because
 //! it names the hash that it replaces. Never sees a token.
 
+use crate::changes::{change, record_change};
 use crate::engine_sql::LOCK_USERS;
 use crate::statement::{Statement, execute, first, row, rows, value};
 use crate::store::Store;
 use crate::tx::Tx;
-use chatward_types::{LoginId, Result, Scope, Timestamp, UserId};
+use crate::users::announce;
+use chatward_types::{LoginId, OwnerId, Result, Scope, Timestamp, UserId};
 
 const INSERT_LOGIN: Statement = Statement::both(
     "INSERT INTO logins (owner_id, id, user_id, hash, user_agent, network, created_at, last_used_at, expires_at, ended_at,
@@ -45,6 +47,8 @@ const END_LOGIN: Statement =
     Statement::both("UPDATE logins SET ended_at = $3 WHERE owner_id = $1 AND id = $2 AND ended_at IS NULL");
 const END_LOGINS: Statement =
     Statement::both("UPDATE logins SET ended_at = $3 WHERE owner_id = $1 AND user_id = $2 AND ended_at IS NULL");
+const END_EVERY_LOGIN: Statement =
+    Statement::both("UPDATE logins SET ended_at = $2 WHERE owner_id = $1 AND ended_at IS NULL");
 const END_OTHER_LOGINS: Statement = Statement::both(
     "UPDATE logins SET ended_at = $4 WHERE owner_id = $1 AND user_id = $2 AND id <> $3 AND ended_at IS NULL",
 );
@@ -185,6 +189,8 @@ impl Store {
         if execute!(tx, END_LOGIN, scope.owner(), id, now)? == 0 {
             return Ok(false);
         }
+        // Requests read the row; open sockets have to hear of it.
+        record_change(&mut tx, change::LOGIN_ENDED, Some(scope.owner()), &[&id.to_string()], now).await?;
         tx.commit().await?;
         Ok(true)
     }
@@ -193,13 +199,18 @@ impl Store {
 /// Ends every login of a user, in the transaction that is the reason.
 pub(crate) async fn end_all(tx: &mut Tx, scope: &Scope, user: UserId, now: Timestamp) -> Result<()> {
     execute!(tx, END_LOGINS, scope.owner(), user, now)?;
-    Ok(())
+    announce(tx, scope, user, now).await
+}
+
+/// Ends every login of an owner, in the transaction that is the reason, which holds [`LOCK_USERS`].
+pub(crate) async fn end_every(tx: &mut Tx, owner: OwnerId, now: Timestamp) -> Result<u64> {
+    execute!(tx, END_EVERY_LOGIN, owner, now)
 }
 
 /// Ends every login of a user but one, in the transaction that is the reason.
 pub(crate) async fn end_others(tx: &mut Tx, scope: &Scope, user: UserId, stays: LoginId, now: Timestamp) -> Result<()> {
     execute!(tx, END_OTHER_LOGINS, scope.owner(), user, stays, now)?;
-    Ok(())
+    announce(tx, scope, user, now).await
 }
 
 /// Notes that a login's user has proved their second factor in it. `false` when it does not hold.

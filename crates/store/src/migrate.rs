@@ -80,11 +80,35 @@ const MIGRATIONS: &[Migration] = &[
         ),
     },
     Migration {
+        version: 7,
+        name: "0007_issuers",
+        text: Statement::pair(
+            include_str!("../migrations/sqlite/0007_issuers.sql"),
+            include_str!("../migrations/postgres/0007_issuers.sql"),
+        ),
+    },
+    Migration {
+        version: 8,
+        name: "0008_keys",
+        text: Statement::pair(
+            include_str!("../migrations/sqlite/0008_keys.sql"),
+            include_str!("../migrations/postgres/0008_keys.sql"),
+        ),
+    },
+    Migration {
         version: 9,
         name: "0009_owners",
         text: Statement::pair(
             include_str!("../migrations/sqlite/0009_owners.sql"),
             include_str!("../migrations/postgres/0009_owners.sql"),
+        ),
+    },
+    Migration {
+        version: 10,
+        name: "0010_devices",
+        text: Statement::pair(
+            include_str!("../migrations/sqlite/0010_devices.sql"),
+            include_str!("../migrations/postgres/0010_devices.sql"),
         ),
     },
 ];

@@ -11,16 +11,17 @@ use chatward_types::{OwnerId, Result, Scope, Timestamp};
 const INSERT_OWNER: Statement = Statement::both("INSERT INTO owners (owner_id, name, created_at) VALUES ($1, $2, $3)");
 const ADMIN_FIRST_OWNER: Statement =
     Statement::both("SELECT owner_id FROM owners ORDER BY created_at, owner_id LIMIT 1");
+const ADMIN_OWNERS: Statement = Statement::both("SELECT owner_id FROM owners ORDER BY created_at, owner_id");
 const INSERT_DATA_KEY: Statement = Statement::both(
     "INSERT INTO data_keys (owner_id, version, wrapped) VALUES ($1, $2, $3) ON CONFLICT (owner_id, version) DO NOTHING",
 );
 const DATA_KEYS: Statement =
     Statement::both("SELECT version, wrapped FROM data_keys WHERE owner_id = $1 ORDER BY version");
 
-struct FirstOwner {
+struct OwnerEntry {
     id: OwnerId,
 }
-row!(FirstOwner { id = "owner_id" });
+row!(OwnerEntry { id = "owner_id" });
 
 struct DataKeyRow {
     version: u32,
@@ -45,9 +46,20 @@ impl Store {
     /// When the database does not answer.
     pub async fn admin_first_owner(&self) -> Result<Option<OwnerId>> {
         let mut tx = self.admin("admin_first_owner").await?;
-        let owner = first!(FirstOwner, tx, ADMIN_FIRST_OWNER)?;
+        let owner = first!(OwnerEntry, tx, ADMIN_FIRST_OWNER)?;
         tx.commit().await?;
         Ok(owner.map(|owner| owner.id))
+    }
+
+    /// Every tenant, oldest first.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn admin_owners(&self) -> Result<Vec<OwnerId>> {
+        let mut tx = self.admin("admin_owners").await?;
+        let owners = rows!(OwnerEntry, tx, ADMIN_OWNERS)?;
+        tx.commit().await?;
+        Ok(owners.into_iter().map(|owner| owner.id).collect())
     }
 
     /// Adds a wrapped data key. `false` when that version is there already (another node was faster: read it back).

@@ -10,7 +10,7 @@ use crate::store::Store;
 use crate::tx::Tx;
 use crate::user_changes::{self, Changed, Judge};
 use crate::users::{UserRow, UserState};
-use chatward_types::{Result, Role, Scope, Timestamp, UserId};
+use chatward_types::{OwnerId, Result, Role, Scope, Timestamp, UserId};
 
 const INSERT_RECOVERY: Statement = Statement::both(
     "INSERT INTO recoveries (owner_id, user_id, hash, made_by, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6)",
@@ -18,6 +18,7 @@ const INSERT_RECOVERY: Statement = Statement::both(
 const GET_RECOVERY: Statement = Statement::both(
     "SELECT user_id, hash, made_by, created_at, expires_at FROM recoveries WHERE owner_id = $1 AND user_id = $2",
 );
+const END_RECOVERIES: Statement = Statement::both("DELETE FROM recoveries WHERE owner_id = $1");
 const FORGET_RECOVERY: Statement = Statement::both("DELETE FROM recoveries WHERE owner_id = $1 AND user_id = $2");
 const CLAIM_RECOVERY: Statement =
     Statement::both("DELETE FROM recoveries WHERE owner_id = $1 AND user_id = $2 AND hash = $3 AND expires_at > $4");
@@ -100,5 +101,11 @@ impl Store {
 /// Removes a user's recovery, in the transaction that is the reason.
 pub(crate) async fn forget(tx: &mut Tx, scope: &Scope, user: UserId) -> Result<()> {
     execute!(tx, FORGET_RECOVERY, scope.owner(), user)?;
+    Ok(())
+}
+
+/// Ends every open recovery of an owner, in the transaction that is the reason.
+pub(crate) async fn end_every(tx: &mut Tx, owner: OwnerId) -> Result<()> {
+    execute!(tx, END_RECOVERIES, owner)?;
     Ok(())
 }

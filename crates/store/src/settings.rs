@@ -13,7 +13,18 @@ const SET_SETTING: Statement =
     Statement::both("INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING");
 const REPLACE_SETTING: Statement =
     Statement::both("INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = $2");
+const ADVANCE_SETTING: Statement = Statement::both(
+    "INSERT INTO settings (name, value) VALUES ($1, $2)
+     ON CONFLICT (name) DO UPDATE SET value = $2 WHERE settings.value <> $2",
+);
+const SWAP_SETTING: Statement = Statement::both("UPDATE settings SET value = $3 WHERE name = $1 AND value = $2");
 const CLAIM_SETTING: Statement = Statement::both("DELETE FROM settings WHERE name = $1 AND value = $2");
+
+/// Sets a setting in the transaction of what it belongs to; others who set it wait until that has ended.
+pub(crate) async fn replace(tx: &mut Tx, name: &str, value: &str) -> Result<()> {
+    execute!(tx, REPLACE_SETTING, name, value)?;
+    Ok(())
+}
 
 /// Removes a setting that has this value. `false` when it has not: somebody was faster.
 pub(crate) async fn claim(tx: &mut Tx, name: &str, value: &str) -> Result<bool> {
@@ -29,6 +40,28 @@ impl Store {
         let mut tx = self.write_global().await?;
         execute!(tx, REPLACE_SETTING, name, value)?;
         tx.commit().await
+    }
+
+    /// Sets a setting to a value that it does not have yet. `false` when it has: of several nodes one is told `true`.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn advance_setting(&self, name: &str, value: &str) -> Result<bool> {
+        let mut tx = self.write_global().await?;
+        let advanced = execute!(tx, ADVANCE_SETTING, name, value)?;
+        tx.commit().await?;
+        Ok(advanced == 1)
+    }
+
+    /// Sets a setting that has this value to another. `false` when it has not: somebody was faster.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn swap_setting(&self, name: &str, from: &str, to: &str) -> Result<bool> {
+        let mut tx = self.write_global().await?;
+        let swapped = execute!(tx, SWAP_SETTING, name, from, to)? == 1;
+        tx.commit().await?;
+        Ok(swapped)
     }
 
     /// A setting's value.

@@ -88,7 +88,7 @@ pub struct SiteRow {
     pub id: SiteId,
     /// Whose it is.
     pub owner: OwnerId,
-    /// The key that its pages carry; fixed for the site's life.
+    /// The current key that its pages carry; only `rotate_site_key` changes it.
     pub publishable_key: String,
     /// Where the crawl starts.
     pub url: String,

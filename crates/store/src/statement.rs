@@ -6,8 +6,8 @@
 //! takes a missing value as NULL. Never builds a text at run time, never opens a transaction.
 
 use chatward_types::{
-    ConversationId, FeedbackId, InvitationId, JobId, KeyScope, LoginId, MessageId, NodeId, OwnerId, PageId, Role,
-    SessionId, SiteId, UsageId, UserId,
+    ConversationId, DeviceId, Environment, FeedbackId, InvitationId, JobId, KeyScopes, LoginId, MessageId, NodeId,
+    OwnerId, PageId, Role, SessionId, SiteId, UsageId, UserId,
 };
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Decode, Encode, Postgres, Row, Sqlite, Type, postgres::PgRow};
@@ -104,7 +104,8 @@ bind_as! {
     &[u8] => Vec<u8>: |value| value.to_vec();
     Option<&[u8]> => Option<Vec<u8>>: |value| value.map(<[u8]>::to_vec);
     &SessionId => String: |value| value.as_str().to_owned();
-    KeyScope => String: |value| value.as_str().to_owned();
+    KeyScopes => String: |value| value.stored();
+    Option<Environment> => Option<String>: |value| value.map(|environment| environment.to_string());
     Role => String: |value| value.as_str().to_owned();
 }
 
@@ -129,7 +130,9 @@ stored_as! {
     Vec<u8> => Vec<u8>: |value| Ok(value);
     Option<Vec<u8>> => Option<Vec<u8>>: |value| Ok(value);
     SessionId => String: |value| Ok(SessionId::from_verified(value));
-    KeyScope => String: |value| Ok(value.parse()?);
+    KeyScopes => String: |value| Ok(KeyScopes::from_stored(&value)?);
+    Option<Environment> => Option<String>: |value| Ok(value.map(|word| word.parse()).transpose()?);
+    Vec<SiteId> => String: |value| Ok(serde_json::from_str(&value)?);
     Role => String: |value| Ok(value.parse()?);
     Vec<String> => String: |value| Ok(serde_json::from_str(&value)?);
 }
@@ -159,7 +162,8 @@ ids!(
     NodeId,
     UserId,
     LoginId,
-    InvitationId
+    InvitationId,
+    DeviceId
 );
 
 /// A closed set of words stored as text.

@@ -8,7 +8,7 @@ use crate::engine_sql::LOCK_USERS;
 use crate::statement::{Statement, execute, value};
 use crate::store::Store;
 use crate::tx::Tx;
-use crate::users::{UserRow, UserState, get};
+use crate::users::{UserRow, UserState, announce, get};
 use crate::{logins, recoveries};
 use chatward_types::{LoginId, Result, Role, Scope, Timestamp, UserId};
 
@@ -84,6 +84,8 @@ impl Store {
         }
         if state != before.state {
             logins::end_all(&mut tx, scope, id, now).await?;
+        } else if role != before.role {
+            announce(&mut tx, scope, id, now).await?;
         }
         settle(tx, scope, &before).await
     }
@@ -92,13 +94,20 @@ impl Store {
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn delete_user(&self, scope: &Scope, id: UserId, judge: Option<Judge>) -> Result<Changed> {
+    pub async fn delete_user(
+        &self,
+        scope: &Scope,
+        id: UserId,
+        judge: Option<Judge>,
+        now: Timestamp,
+    ) -> Result<Changed> {
         let mut tx = self.write(scope).await?;
         let before = match judged(&mut tx, scope, id, None, judge).await? {
             Ok(before) => before,
             Err(refused) => return Ok(refused),
         };
         execute!(tx, DELETE_USER, scope.owner(), id)?;
+        announce(&mut tx, scope, id, now).await?;
         settle(tx, scope, &before).await
     }
 

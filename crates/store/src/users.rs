@@ -4,6 +4,7 @@
 //! looked up before its owner is known; it leads from the keyed hash of an address to the account and holds nothing else.
 //! How a user is changed is `user_changes`. Never sees a password; what proves one comes in hashed.
 
+use crate::changes::{change, record_change};
 use crate::engine_sql::LOCK_USERS;
 use crate::invitations::{self, InvitationRow};
 use crate::settings;
@@ -220,4 +221,9 @@ pub(crate) async fn insert(tx: &mut Tx, scope: &Scope, user: &UserRow, lookup: &
     )?;
     execute!(tx, INSERT_DIRECTORY, owner, lookup, user.id)?;
     Ok(())
+}
+
+/// Requests read a user's row; open sockets have to hear that it changed.
+pub(crate) async fn announce(tx: &mut Tx, scope: &Scope, id: UserId, now: Timestamp) -> Result<()> {
+    record_change(tx, change::USER_CHANGED, Some(scope.owner()), &[&id.to_string()], now).await
 }

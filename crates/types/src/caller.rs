@@ -45,33 +45,6 @@ pub enum Caller {
     },
 }
 
-/// What an issued secret key may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum KeyScope {
-    /// Read and change the owner's sites.
-    Manage,
-}
-
-impl KeyScope {
-    /// The word in the store and on the command line.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Manage => "manage",
-        }
-    }
-}
-
-impl FromStr for KeyScope {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "manage" => Ok(Self::Manage),
-            _ => Err("expected manage"),
-        }
-    }
-}
-
 /// What a user of an owner may do; each role may do what those before it may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]

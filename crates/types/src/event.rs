@@ -30,8 +30,10 @@ pub enum EventName {
     SessionExported,
     /// A secret key came from a browser, where it must never be.
     SecretKeyExposed,
-    /// An issued key was made or revoked.
+    /// An issued key was made, changed, rotated or revoked.
     IssuedKeyChanged,
+    /// A key is older than the rotation period.
+    KeyRotationDue,
     /// A user, their role, state or password was changed, or somebody was invited.
     UserChanged,
     /// Somebody logged in.
@@ -90,6 +92,20 @@ pub enum EventName {
     LockdownChanged,
     /// Old records were taken from the audit trail.
     AuditTrailPruned,
+    /// A device proved itself, or did not.
+    DeviceAuthentication,
+    /// A device was added or revoked, or got a token.
+    DeviceChanged,
+    /// A WebSocket was opened.
+    WebSocketOpened,
+    /// A WebSocket ended.
+    WebSocketClosed,
+    /// A ring of signing keys was rotated.
+    SigningKeyRotated,
+    /// Signing keys are older than the rotation period.
+    KeyOverdue,
+    /// An outside issuer's keys could not be fetched.
+    IssuerUnreachable,
 }
 
 impl EventName {
@@ -109,6 +125,7 @@ impl EventName {
             Self::SessionExported => "SESSION_EXPORTED",
             Self::SecretKeyExposed => "SECRET_KEY_EXPOSED",
             Self::IssuedKeyChanged => "ISSUED_KEY_CHANGED",
+            Self::KeyRotationDue => "KEY_ROTATION_DUE",
             Self::UserChanged => "USER_CHANGED",
             Self::LoginSucceeded => "LOGIN_SUCCEEDED",
             Self::LoginContinued => "LOGIN_CONTINUED",
@@ -138,6 +155,13 @@ impl EventName {
             Self::BlockChanged => "BLOCK_CHANGED",
             Self::LockdownChanged => "LOCKDOWN_CHANGED",
             Self::AuditTrailPruned => "AUDIT_TRAIL_PRUNED",
+            Self::DeviceAuthentication => "DEVICE_AUTHENTICATION",
+            Self::DeviceChanged => "DEVICE_CHANGED",
+            Self::WebSocketOpened => "WEBSOCKET_OPENED",
+            Self::WebSocketClosed => "WEBSOCKET_CLOSED",
+            Self::SigningKeyRotated => "SIGNING_KEY_ROTATED",
+            Self::KeyOverdue => "KEY_OVERDUE",
+            Self::IssuerUnreachable => "ISSUER_UNREACHABLE",
         }
     }
 }

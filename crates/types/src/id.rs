@@ -137,6 +137,8 @@ named! {
     Login LoginId "lgn";
     /// A link by which somebody becomes a user.
     Invitation InvitationId "inv";
+    /// A program of an owner that proves itself by a token of its own.
+    Device DeviceId "dev";
     /// A website with its knowledge and bot settings.
     Site SiteId "site";
     /// The messages of a session.

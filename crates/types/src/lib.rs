@@ -8,14 +8,16 @@ mod clock;
 mod error;
 mod event;
 mod id;
+mod key_scope;
 mod secret;
 
-pub use caller::{Caller, Environment, KeyScope, Role, Scope};
+pub use caller::{Caller, Environment, Role, Scope};
 pub use clock::{Clock, DAY, Entropy, HOUR, MINUTE, SECOND, SystemClock, Timestamp};
 pub use error::{BoxedSource, Error, Kind, Result};
 pub use event::{Event, EventName, Outcome, Severity};
 pub use id::{
-    ConversationId, FeedbackId, Id, IdError, InvitationId, JobId, LoginId, MessageId, NodeId, OwnerId, PageId,
-    ReceiptId, RequestId, SessionId, SiteId, UsageId, UserId,
+    ConversationId, DeviceId, FeedbackId, Id, IdError, InvitationId, JobId, LoginId, MessageId, NodeId, OwnerId,
+    PageId, ReceiptId, RequestId, SessionId, SiteId, UsageId, UserId,
 };
+pub use key_scope::{KeyScope, KeyScopes};
 pub use secret::Secret;

@@ -1,11 +1,12 @@
 //! Everything that keeps a secret secret, small enough to audit alone.
 //!
 //! Owns: the system's entropy, the master key (from a file or the environment), envelope encryption of rows and of
-//! the installation's own secrets, session ids that cannot be forged, the formats of issued keys, and hashing.
+//! the installation's own secrets, session ids that cannot be forged, the formats of issued keys, Ed25519 keys, and hashing.
 //! Never does: network, SQL, async, or reading the environment; it returns no secret except inside a
 //! [`chatward_types::Secret`], and no error of it repeats what it was given.
 
 mod base62;
+mod ed25519;
 mod entropy;
 mod envelope;
 mod hashing;
@@ -18,6 +19,7 @@ mod secret_key;
 mod session_ids;
 
 pub use base62::{base62_decode, base62_encode};
+pub use ed25519::{ed25519_pkcs8, ed25519_public};
 pub use entropy::{SystemEntropy, random_secret};
 pub use envelope::{DataKey, Vault, WrappedKey, sealed_key_version};
 pub use hashing::{derive, digest, equal_constant_time, hmac_sha1, hmac_sha256};

@@ -55,6 +55,16 @@ impl SecretKey {
         text.starts_with(PREFIX)
     }
 
+    /// The public part of a text that begins like a secret key, mistyped or cut short as the rest may be: enough to
+    /// revoke it.
+    pub fn public_part(text: &str) -> Option<&str> {
+        let (word, body) = text.strip_prefix(PREFIX)?.split_once('_')?;
+        environment_of(word)?;
+        let id = body.get(..LONG)?;
+        let whole = body.as_bytes().get(LONG).is_none_or(|next| *next == b'_');
+        (whole && is_base62(id)).then_some(id)
+    }
+
     /// Which environment it is made for; another one refuses it.
     pub fn environment(&self) -> Environment {
         self.environment
@@ -128,10 +138,23 @@ mod tests {
         }
     }
 
+    #[test]
+    fn the_public_part_is_found_in_what_is_left_of_a_key() {
+        let key = SecretKey::generate(Environment::Production, &SystemEntropy).unwrap();
+        let text = key.reveal().expose();
+        let head = PREFIX.len() + "live_".len() + LONG;
+        for left in [text, &text[..text.len() - 9], &text[..=head], &text[..head]] {
+            assert_eq!(SecretKey::public_part(left), Some(key.id()));
+        }
+        for bad in ["", &text[..head - 1], &text[3..], &text.replace("live", "prod"), &format!("{}x", &text[..head])] {
+            assert_eq!(SecretKey::public_part(bad), None);
+        }
+    }
+
     proptest! {
         #[test]
         fn no_text_makes_the_parser_panic(text in "(cw_sk_(live_)?)?.{0,90}") {
-            let _ = SecretKey::parse(&text);
+            let _ = (SecretKey::parse(&text).is_some(), SecretKey::public_part(&text));
         }
     }
 }

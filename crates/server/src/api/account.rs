@@ -165,7 +165,7 @@ pub async fn list_sessions(
 ) -> ApiResult<axum::Json<LoginList>> {
     let rows = logins::list(&app, &Scope::of(person.owner), person.user).await?;
     let sessions = rows.into_iter().map(|row| LoginView {
-        current: row.id == person.login,
+        current: Some(row.id) == person.login,
         id: row.id,
         user_agent: row.user_agent,
         network: row.network,

@@ -94,6 +94,8 @@ pub async fn refresh_login(
         (status = 204, description = "Ended."),
         (status = 401, description = "No access token that holds.", body = crate::error::ErrorBody),
         (status = 403, description = "Another's page sent it.", body = crate::error::ErrorBody),
+        (status = 409, description = "The token is an outside issuer's; there is no login here to end.",
+            body = crate::error::ErrorBody),
         (status = 429, description = "Too many requests from this address.", body = crate::error::ErrorBody)))]
 pub async fn end_login(
     State(app): State<App>,
@@ -101,7 +103,8 @@ pub async fn end_login(
     Extension(person): Extension<Arc<Person>>,
     headers: HeaderMap,
 ) -> ApiResult<Response> {
-    logins::end_one(&app, &Scope::of(person.owner), person.user, person.login, Some(&client)).await?;
+    let login = person.own_login()?;
+    logins::end_one(&app, &Scope::of(person.owner), person.user, login, Some(&client)).await?;
     let mut response = StatusCode::NO_CONTENT.into_response();
     if cookies::is_by_cookie(&headers) {
         cookies::clear(&mut response);

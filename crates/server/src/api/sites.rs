@@ -7,7 +7,7 @@ use crate::app::App;
 use crate::client::Client;
 use crate::error::ApiResult;
 use crate::json::Json;
-use crate::ops::acting::Acting;
+use crate::ops::acting::{self, Acting};
 use crate::ops::site_changes::{self, SiteChange};
 use crate::ops::site_settings::{Settings, SettingsChange};
 use crate::ops::sites::{self, Addition};
@@ -110,7 +110,7 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<V
     Option::deserialize(deserializer).map(Some)
 }
 
-/// Lists the owner's sites.
+/// Lists the owner's sites; a key that is for some sites only sees those.
 #[utoipa::path(get, path = "/api/v1/sites", tag = "sites", security(("key" = []), ("user" = [])),
     params(
         ("cursor" = Option<String>, Query, description = "The `next_cursor` of the page before."),
@@ -129,7 +129,7 @@ pub async fn list_sites(
 ) -> ApiResult<axum::Json<SiteList>> {
     let limit = paging::size(page.limit)?;
     let after = paging::place::<SiteId>(page.cursor.as_deref())?;
-    let mut rows = app.store.list_sites_after(&Scope::of(acting.owner), after, limit + 1).await?;
+    let mut rows = acting::sites_after(&app, &acting, after, limit + 1).await?;
     let next_cursor = paging::next(&mut rows, limit, |row| row.id)?;
     Ok(axum::Json(SiteList { sites: rows.into_iter().map(view).collect(), next_cursor }))
 }
@@ -152,7 +152,7 @@ pub async fn create_site(
 ) -> ApiResult<impl IntoResponse> {
     let wanted = Addition { url: &body.url, name: body.name.as_deref(), origins: &body.origins };
     let row = sites::add_by(&app, &Scope::of(acting.owner), &wanted, &acting.actor).await?;
-    tell(&app, &client, &acting, row.id, "added");
+    tell(&app, &client, &acting, row.id, format!("a site was added {}", acting.how));
     Ok((StatusCode::CREATED, etag(&row), axum::Json(view(row))))
 }
 
@@ -206,7 +206,7 @@ pub async fn update_site(
         ..SiteChange::default()
     };
     let row = site_changes::change(&app, &Scope::of(acting.owner), id, change, &acting.actor).await?;
-    tell(&app, &client, &acting, id, "changed");
+    tell(&app, &client, &acting, id, acting.how.clone());
     Ok((etag(&row), axum::Json(view(row))))
 }
 
@@ -245,7 +245,7 @@ pub async fn delete_site(
         }
     }
     sites::remove_by(&app, &scope, id, &acting.actor).await?;
-    tell(&app, &client, &acting, id, "removed");
+    tell(&app, &client, &acting, id, format!("a site was removed {}", acting.how));
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -257,9 +257,9 @@ fn unconfirmed() -> Error {
     )
 }
 
-fn tell(app: &App, client: &Client, acting: &Acting, id: SiteId, what: &'static str) {
+fn tell(app: &App, client: &Client, acting: &Acting, id: SiteId, what: String) {
     let event = app.event(EventName::ConfigurationChanged, Severity::Info, Outcome::Success);
-    event.of(client).owner(acting.owner).site(id).detail(format!("{}, {what}", acting.how)).emit();
+    event.of(client).owner(acting.owner).site(id).detail(what).emit();
 }
 
 /// The version of a site as a header.

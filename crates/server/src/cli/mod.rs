@@ -8,8 +8,10 @@ mod ask;
 mod audit;
 mod blocks;
 mod demo;
+mod device;
 mod events;
 mod key;
+mod key_ends;
 mod login_session;
 mod print;
 mod receipt;
@@ -70,7 +72,7 @@ enum Command {
     /// Add, change, crawl, embed, check, list and remove sites
     #[command(subcommand)]
     Site(site::SiteCommand),
-    /// Make, list and revoke secret keys for programs
+    /// Make, list, rotate and revoke keys, and see how old they are
     #[command(subcommand)]
     Key(key::KeyCommand),
     /// Add, list, disable and change users
@@ -79,9 +81,12 @@ enum Command {
     /// List and end the logins of a user, device by device
     #[command(subcommand)]
     LoginSession(login_session::LoginSessionCommand),
-    /// Print a strong secret from the system's random source: 256 bits in 44 letters and digits
-    #[command(after_help = "Example: chatward secret > jwt-secret")]
-    Secret,
+    /// Add, list and revoke devices, and issue their tokens
+    #[command(subcommand)]
+    Device(device::DeviceCommand),
+    /// Print a strong secret (256 bits in 44 letters and digits); or rotate the keys that sign tokens, and list their ages
+    #[command(after_help = "Examples: chatward secret > jwt-secret\n          chatward secret rotate all --now")]
+    Secret(secret::SecretArguments),
     /// Check what a visitor was told about an erasure or an export
     #[command(subcommand)]
     Receipt(receipt::ReceiptCommand),
@@ -179,7 +184,8 @@ async fn run(cli: Cli) -> Outcome {
         Command::Key(command) => key::run(&common, command).await,
         Command::User(command) => user::run(&common, command).await,
         Command::LoginSession(command) => login_session::run(&common, command).await,
-        Command::Secret => secret::run(&common),
+        Command::Device(command) => device::run(&common, command).await,
+        Command::Secret(arguments) => secret::run(&common, arguments).await,
         Command::Receipt(command) => receipt::run(&common, command).await,
         Command::Block(arguments) => blocks::block(&common, &arguments).await,
         Command::Unblock(arguments) => blocks::unblock(&common, &arguments).await,

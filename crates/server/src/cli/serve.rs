@@ -4,7 +4,7 @@ use super::{Common, Failure, Outcome, print};
 use crate::app::{App, Options, setting_error};
 use crate::config::Config;
 use crate::listen::{self, Door, ListenSettings};
-use crate::ops::{setup, upstreams};
+use crate::ops::{rotation, setup, upstreams};
 use crate::{admin, jobs, routes};
 use chatward_types::{EventName, Outcome as EventOutcome, Severity};
 use clap::Args;
@@ -98,6 +98,9 @@ impl Running {
         }
         let door = Some(Door { gate: Arc::clone(&app.gate), clock: Arc::clone(&app.clock) });
         listeners.push(serve(&app, listener, routes::router(&app), ListenSettings { door, ..settings }));
+        if let Some(late) = rotation::overdue(&app).await? {
+            tracing::warn!(rings = late.as_str(), "signing keys are overdue; run: chatward secret rotate all");
+        }
         let jobs = tokio::spawn(jobs::run(app.clone()));
         app.event(EventName::ServerLifecycle, Severity::Info, EventOutcome::Success).detail("started").emit();
         Ok(Self { app, address, admin_address, listeners, jobs, _lock: lock })

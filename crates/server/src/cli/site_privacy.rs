@@ -35,7 +35,7 @@ enum Format {
 pub(super) async fn privacy(app: &App, common: &Common, arguments: &PrivacyArguments) -> Outcome {
     let row = site::find(app, &arguments.site).await?;
     let key = row.publishable_key.clone();
-    let notice = notice::of(app, &Site::of(row), arguments.language.as_deref());
+    let notice = notice::of(app, &Site::of(row, Vec::new()), arguments.language.as_deref());
     let text = match arguments.format {
         Format::Text => notice.text(),
         Format::Html => notice.html(),

@@ -1,4 +1,5 @@
-//! `chatward user add | list | disable | enable | reset-password | reset-second-factor | roles | unlock`: people's accounts.
+//! `chatward user add | list | disable | enable | reset-password | reset-second-factor | roles | unlock | link | unlink |
+//! links`: people's accounts.
 //!
 //! The way back in for whoever forgot a password, until mail exists: the operator makes a link and hands it on, or sets
 //! another password. A password is read from standard input, never from an argument, which other people of the machine could
@@ -6,10 +7,12 @@
 
 use super::{Common, Failure, Outcome, print};
 use crate::app::App;
+use crate::ops::issuers::links;
 use crate::ops::recoveries::{self, Recovery};
 use crate::ops::second_factor;
+use crate::ops::trail::Actor;
 use crate::ops::users::{self, NewUser};
-use chatward_store::{UserRow, UserState};
+use chatward_store::{UserLinkRow, UserRow, UserState};
 use chatward_types::{Error, Role, SECOND, Scope, Secret};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -45,12 +48,45 @@ pub(super) enum UserCommand {
     /// Let a user try again who must wait after failed attempts
     #[command(after_help = "Example: chatward user unlock ann@example.com")]
     Unlock(Named),
+    /// Let tokens of an outside issuer speak for a user
+    #[command(after_help = "Example: chatward user link ann@example.com --issuer supabase --subject 4f6c…")]
+    Link(LinkArguments),
+    /// Let tokens of an outside issuer speak for a user no more, at once
+    #[command(after_help = "Example: chatward user unlink ann@example.com --issuer supabase")]
+    Unlink(UnlinkArguments),
+    /// List whose tokens speak for a user
+    #[command(after_help = "Example: chatward user links ann@example.com --json")]
+    Links(Named),
 }
 
 #[derive(Debug, Args)]
 pub(super) struct Named {
     /// The user's e-mail address or id
     user: String,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct LinkArguments {
+    /// The user's e-mail address or id
+    user: String,
+    /// The name of the [[issuer]] in the configuration
+    #[arg(long)]
+    issuer: String,
+    /// The `sub` of the issuer's tokens for this person
+    #[arg(long)]
+    subject: String,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct UnlinkArguments {
+    /// The user's e-mail address or id
+    user: String,
+    /// The name of the [[issuer]], or its `iss` if its entry is gone
+    #[arg(long)]
+    issuer: String,
+    /// This subject alone
+    #[arg(long)]
+    subject: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -144,6 +180,19 @@ async fn act(app: &App, common: &Common, command: UserCommand) -> Outcome {
             let said = if users::unlock(app, &scope, &row).await? { "may try again." } else { "did not have to wait." };
             tell(common, view(&row), &format!("{} {said}", row.email), None);
         }
+        UserCommand::Link(arguments) => {
+            let row = users::named(app, &scope, &arguments.user).await?;
+            links::link(app, &scope, &row, &arguments.issuer, &arguments.subject, &Actor::Operator).await?;
+            tell(common, view(&row), &format!("Tokens of {} speak for {} now.", arguments.issuer, row.email), None);
+        }
+        UserCommand::Unlink(arguments) => {
+            let row = users::named(app, &scope, &arguments.user).await?;
+            let subject = arguments.subject.as_deref();
+            links::unlink(app, &scope, &row, &arguments.issuer, subject, &Actor::Operator).await?;
+            let said = format!("Tokens of {} speak for {} no more.", arguments.issuer, row.email);
+            tell(common, view(&row), &said, None);
+        }
+        UserCommand::Links(named) => list_links(app, common, &scope, &named).await?,
     }
     Ok(())
 }
@@ -154,6 +203,23 @@ async fn set_state(app: &App, common: &Common, named: &Named, state: UserState) 
     users::set_state(app, &scope, row.id, state).await?;
     let row = UserRow { state, ..row };
     tell(common, view(&row), &format!("{} is {} now.", row.email, state.as_str()), None);
+    Ok(())
+}
+
+async fn list_links(app: &App, common: &Common, scope: &Scope, named: &Named) -> Outcome {
+    let row = users::named(app, scope, &named.user).await?;
+    let links = app.store.list_user_links(scope, row.id).await?;
+    if common.json {
+        let view = |link: &UserLinkRow| json!({ "issuer": link.issuer, "subject": link.subject, "created_at": link.created_at / SECOND });
+        print::json(&links.iter().map(view).collect::<Vec<_>>());
+    } else if links.is_empty() {
+        print::line("No outside issuer speaks for this user.");
+    }
+    if !common.json {
+        for link in links {
+            print::line(&format!("{}  {}", link.issuer, link.subject));
+        }
+    }
     Ok(())
 }
 

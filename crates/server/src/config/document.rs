@@ -9,7 +9,8 @@ use super::section::{Section, Setting};
 use super::shape::Secrecy;
 use super::{
     Accounts, Admin, Audit, Blocks, Budgets, Config, Cors, Crawl, Database, Feeds, Front, Headers, Installation,
-    Limits, Logging, Messages, Origin, ProviderConfig, Server, Sessions, Vault, sections,
+    IssuerConfig, Keys, Limits, Logging, Messages, Origin, ProviderConfig, Server, Sessions, Sockets, Tokens, Vault,
+    is_list, sections,
 };
 use std::fmt::Write as _;
 
@@ -22,7 +23,7 @@ pub fn reference() -> String {
         if !(section.name.is_empty() && top) {
             let _ = match section.name {
                 "" => writeln!(out, "\n## Top of the file\n"),
-                ProviderConfig::TABLE => writeln!(out, "\n## `[[{}]]`\n", section.name),
+                name if is_list(name) => writeln!(out, "\n## `[[{name}]]`\n"),
                 name => writeln!(out, "\n## `[{name}]`\n"),
             };
             if !section.name.is_empty() {
@@ -71,7 +72,7 @@ fn reference_row(out: &mut String, section: &Section, setting: &Setting) {
         (None, None) => String::new(),
     };
     let mut line = format!("  {}; {default}.", capital(&setting.expects));
-    if section.name == ProviderConfig::TABLE {
+    if is_list(section.name) {
         if setting.secrecy == Secrecy::SecretOrFile {
             let _ = write!(line, " Or `{}_file`.", setting.key);
         }
@@ -102,7 +103,7 @@ pub fn example() -> String {
             }
             let _ = match section.name {
                 // Commented, because an entry without a name would be refused.
-                ProviderConfig::TABLE => writeln!(out, "# [[{}]]", section.name),
+                name if is_list(name) => writeln!(out, "# [[{name}]]"),
                 name => writeln!(out, "[{name}]"),
             };
         }
@@ -161,10 +162,15 @@ pub(super) fn redacted(config: &Config) -> String {
     print("[admin]", Admin::TABLE, config.admin.show());
     print("[database]", Database::TABLE, config.database.show());
     print("[vault]", Vault::TABLE, config.vault.show());
+    print("[keys]", Keys::TABLE, config.keys.show());
     print("[cors]", Cors::TABLE, config.cors.show());
     print("[limits]", Limits::TABLE, config.limits.show());
     print("[sessions]", Sessions::TABLE, config.sessions.show());
     print("[accounts]", Accounts::TABLE, config.accounts.show());
+    print("[tokens]", Tokens::TABLE, config.tokens.show());
+    for (index, issuer) in config.issuers.iter().enumerate() {
+        print("[[issuer]]", &format!("{}[{index}]", IssuerConfig::TABLE), issuer.show());
+    }
     print("[budgets]", Budgets::TABLE, config.budgets.show());
     print("[messages]", Messages::TABLE, config.messages.show());
     for (index, provider) in config.providers.iter().enumerate() {
@@ -174,6 +180,7 @@ pub(super) fn redacted(config: &Config) -> String {
     print("[logging]", Logging::TABLE, config.logging.show());
     print("[audit]", Audit::TABLE, config.audit.show());
     print("[blocks]", Blocks::TABLE, config.blocks.show());
+    print("[sockets]", Sockets::TABLE, config.sockets.show());
     print("[headers]", Headers::TABLE, config.headers.show());
     print("[feeds]", Feeds::TABLE, config.feeds.show());
     out

@@ -7,7 +7,6 @@
 use super::error::{ConfigError, nearest};
 use super::layers::{Layers, Origin, join};
 use super::section::Setting;
-use super::sections_answers::ProviderConfig;
 use super::shape::{Raw, Secrecy};
 use std::collections::BTreeMap;
 
@@ -128,10 +127,10 @@ pub(super) fn settle_vault(layers: &mut Layers) -> Result<(), ConfigError> {
     Ok(())
 }
 
-/// Each setting outside the providers (and each secret's file): section, key, its variables, the best first.
+/// Each setting outside the lists of tables (and each secret's file): section, key, its variables, the best first.
 pub(super) fn variables() -> Vec<(&'static str, String, Vec<String>)> {
     let mut known = Vec::new();
-    for section in super::sections().into_iter().filter(|s| s.name != ProviderConfig::TABLE) {
+    for section in super::sections().into_iter().filter(|s| !super::is_list(s.name)) {
         for setting in &section.settings {
             known.push((section.name, setting.key.to_owned(), names_of(section.name, setting, "")));
             if setting.secrecy == Secrecy::SecretOrFile {

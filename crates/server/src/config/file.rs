@@ -5,7 +5,6 @@
 use super::error::{ConfigError, nearest};
 use super::layers::{Layers, Origin, join, readable_by_others};
 use super::section::Section;
-use super::sections_answers::ProviderConfig;
 use super::shape::{Raw, Secrecy};
 use std::io::Read;
 use std::path::Path;
@@ -15,8 +14,6 @@ use toml::de::{DeTable, DeValue};
 pub(super) const FILE: &str = "configuration file";
 /// A configuration file is read up to here.
 const FILE_BYTES: u64 = 1024 * 1024;
-/// Providers in one file.
-const MOST_PROVIDERS: usize = 16;
 
 /// Reads the file into the layers.
 pub(super) fn read(path: &Path, layers: &mut Layers) -> Result<(), ConfigError> {
@@ -75,13 +72,14 @@ impl Reader<'_> {
             let line = line_at(self.text, key.span().start);
             let named = self.sections.iter().any(|section| !name.is_empty() && section.name == name);
             match value.get_ref() {
-                DeValue::Array(items) if name == ProviderConfig::TABLE => {
-                    if items.len() > MOST_PROVIDERS {
+                DeValue::Array(items) if super::is_list(name) => {
+                    let most = super::LISTS.iter().find(|(list, _)| *list == name).map_or(0, |(_, most)| *most);
+                    if items.len() > most {
                         return Err(ConfigError::new(
                             name,
                             Origin::File { line },
                             "has too many entries",
-                            format!("list at most {MOST_PROVIDERS}"),
+                            format!("list at most {most}"),
                         ));
                     }
                     for (index, item) in items.iter().enumerate() {
@@ -92,7 +90,7 @@ impl Reader<'_> {
                         self.section(name, &at, item_table)?;
                     }
                 }
-                DeValue::Table(inner) if named && name != ProviderConfig::TABLE => {
+                DeValue::Table(inner) if named && !super::is_list(name) => {
                     self.section(name, name, inner)?;
                 }
                 _ if named => return Err(self.not_a_table(name, line)),
@@ -104,7 +102,7 @@ impl Reader<'_> {
 
     fn not_a_table(&self, name: &str, line: usize) -> ConfigError {
         let table = name.split('[').next().unwrap_or(name);
-        let header = if table == ProviderConfig::TABLE { format!("[[{table}]]") } else { format!("[{table}]") };
+        let header = if super::is_list(table) { format!("[[{table}]]") } else { format!("[{table}]") };
         ConfigError::new(
             name,
             Origin::File { line },

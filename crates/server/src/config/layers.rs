@@ -3,14 +3,11 @@
 //! Owns: which layer wins, `x` against `x_file`, and where each value came from. Never does: know a setting by name.
 
 use super::error::ConfigError;
+use super::secret_files;
 use super::shape::{Raw, Secrecy, Shape};
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::Read;
-use std::path::Path;
-
-/// A secret's file is read up to here; a longer one is a mistake.
-const SECRET_FILE_BYTES: u64 = 64 * 1024;
+use std::path::{Path, PathBuf};
 
 /// Where a setting's value came from. A later layer wins over an earlier one.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -70,6 +67,7 @@ pub(super) struct Layers {
     derived: BTreeMap<String, Raw>,
     origins: BTreeMap<String, Origin>,
     warnings: Vec<String>,
+    secret_files: BTreeMap<String, PathBuf>,
 }
 
 impl Layers {
@@ -130,9 +128,9 @@ impl Layers {
         Ok(value)
     }
 
-    /// Where every value came from, and what deserves a warning.
-    pub(super) fn finish(self) -> (BTreeMap<String, Origin>, Vec<String>) {
-        (self.origins, self.warnings)
+    /// Where every value came from, what deserves a warning, and the files of secrets.
+    pub(super) fn finish(self) -> (BTreeMap<String, Origin>, Vec<String>, BTreeMap<String, PathBuf>) {
+        (self.origins, self.warnings, self.secret_files)
     }
 
     /// Replaces `x_file` by the `x` that it holds, unless a higher layer gives `x` itself.
@@ -149,31 +147,14 @@ impl Layers {
         let (Raw::Text(path) | Raw::Words(path)) = &raw else {
             return Err(ConfigError::new(file, origin, "is not a path", "write the path as a text"));
         };
-        let wrong = |problem: String, fix: &'static str| ConfigError::new(file, origin.clone(), problem, fix);
-        let mut text = String::new();
-        std::fs::File::open(path)
-            .and_then(|opened| opened.take(SECRET_FILE_BYTES + 1).read_to_string(&mut text))
-            .map_err(|error| {
-                // The kind alone: the path may be a secret that was put into the wrong setting.
-                wrong(
-                    format!("names a file that cannot be read ({})", error.kind()),
-                    "name a readable text file that holds nothing but the secret",
-                )
-            })?;
-        if text.len() as u64 > SECRET_FILE_BYTES {
-            return Err(wrong(
-                "names a file of more than 64 KiB".to_owned(),
-                "name a text file that holds nothing but the secret",
-            ));
-        }
-        if text.trim().is_empty() {
-            return Err(wrong("names an empty file".to_owned(), "write the secret into it"));
-        }
-        if readable_by_others(Path::new(path)) {
+        let path = PathBuf::from(path);
+        let secret = secret_files::read(&path)
+            .map_err(|wrong| ConfigError::new(file, origin.clone(), wrong.problem, wrong.fix))?;
+        if readable_by_others(&path) {
             self.warn(format!("{file} names a file that other users of this machine can read; run chmod 600 on it"));
         }
-        let secret = text.trim_end_matches(['\r', '\n']).to_owned();
-        self.values.insert(name.to_owned(), (Raw::Words(secret), origin));
+        self.secret_files.insert(name.to_owned(), path);
+        self.values.insert(name.to_owned(), (Raw::Words(secret.expose().clone()), origin));
         Ok(())
     }
 }

@@ -9,14 +9,19 @@ mod document;
 mod environment;
 mod error;
 mod file;
+mod issuers;
 mod kinds;
 mod layers;
 mod providers;
 mod rules;
+mod rules_issuers;
 mod rules_secrets;
+mod secret_files;
 mod section;
 mod sections;
 mod sections_answers;
+mod sections_sockets;
+mod sections_tokens;
 mod shape;
 #[cfg(test)]
 mod tests;
@@ -27,11 +32,14 @@ pub use error::ConfigError;
 pub use layers::Origin;
 pub use sections::{
     Accounts, AddressChange, Admin, Audit, Blocks, ClientAddressHeader, Cors, Database, Feeds, Front, Headers,
-    Installation, Limits, LogFormat, LogLevel, Logging, Registration, SecondFactorDemand, Server, Sessions, Vault,
+    Installation, Keys, Limits, LogFormat, LogLevel, Logging, Registration, SecondFactorDemand, Server, Sessions,
+    Vault,
 };
 pub use sections_answers::{Budgets, Crawl, Messages, ProviderConfig, ProviderKind};
+pub use sections_sockets::Sockets;
+pub use sections_tokens::{IssuerAlgorithm, IssuerConfig, IssuerKind, NewUsers, TokenAlgorithm, Tokens};
 
-use chatward_types::Environment;
+use chatward_types::{Environment, Secret};
 use layers::Layers;
 use shape::Raw;
 use std::collections::BTreeMap;
@@ -56,6 +64,8 @@ pub struct Config {
     pub database: Database,
     /// The master key.
     pub vault: Vault,
+    /// The age of keys.
+    pub keys: Keys,
     /// Who may call from a browser.
     pub cors: Cors,
     /// Requests an address may make.
@@ -64,6 +74,10 @@ pub struct Config {
     pub sessions: Sessions,
     /// People's accounts.
     pub accounts: Accounts,
+    /// The tokens that we sign.
+    pub tokens: Tokens,
+    /// Outside issuers whose tokens are accepted.
+    pub issuers: Vec<IssuerConfig>,
     /// Money and load.
     pub budgets: Budgets,
     /// What a visitor may write.
@@ -78,12 +92,16 @@ pub struct Config {
     pub audit: Audit,
     /// Blocked addresses.
     pub blocks: Blocks,
+    /// WebSockets.
+    pub sockets: Sockets,
     /// Response headers.
     pub headers: Headers,
     /// Broadcast feeds.
     pub feeds: Feeds,
     origins: BTreeMap<String, Origin>,
     warnings: Vec<String>,
+    /// The files that secrets were read from, by the setting that they hold.
+    secret_files: BTreeMap<String, PathBuf>,
 }
 
 /// What the command line sets; it wins over everything else.
@@ -143,6 +161,19 @@ impl Config {
         &self.warnings
     }
 
+    /// Reads the file of a secret anew, by the setting's full name such as `providers[0].api_key`; nothing where it was not
+    /// read from a file. What was loaded stays as it is: whoever asks puts the new one to use.
+    ///
+    /// # Errors
+    /// The setting, when its file cannot be read or holds no secret.
+    pub fn reread_secret(&self, setting: &str) -> Option<Result<Secret<String>, ConfigError>> {
+        let path = self.secret_files.get(setting)?;
+        let wrong = |wrong: secret_files::Wrong| {
+            ConfigError::new(format!("{setting}_file"), self.origin(setting).clone(), wrong.problem, wrong.fix)
+        };
+        Some(secret_files::read(path).map_err(wrong))
+    }
+
     /// The hosts of the databases that only a look-up can place, each with its setting.
     pub fn database_names(&self) -> Vec<(&'static str, String)> {
         rules_secrets::database_names(self)
@@ -194,10 +225,13 @@ impl Config {
             admin: Admin::read(&mut layers, Admin::TABLE)?,
             database: Database::read(&mut layers, Database::TABLE)?,
             vault: Vault::read(&mut layers, Vault::TABLE)?,
+            keys: Keys::read(&mut layers, Keys::TABLE)?,
             cors: Cors::read(&mut layers, Cors::TABLE)?,
             limits: Limits::read(&mut layers, Limits::TABLE)?,
             sessions: Sessions::read(&mut layers, Sessions::TABLE)?,
             accounts: Accounts::read(&mut layers, Accounts::TABLE)?,
+            tokens: Tokens::read(&mut layers, Tokens::TABLE)?,
+            issuers: issuers::read(&mut layers)?,
             budgets: Budgets::read(&mut layers, Budgets::TABLE)?,
             messages: Messages::read(&mut layers, Messages::TABLE)?,
             providers: providers::read(&mut layers, environment)?,
@@ -205,12 +239,14 @@ impl Config {
             logging: Logging::read(&mut layers, Logging::TABLE)?,
             audit: Audit::read(&mut layers, Audit::TABLE)?,
             blocks: Blocks::read(&mut layers, Blocks::TABLE)?,
+            sockets: Sockets::read(&mut layers, Sockets::TABLE)?,
             headers: Headers::read(&mut layers, Headers::TABLE)?,
             feeds: Feeds::read(&mut layers, Feeds::TABLE)?,
             origins: BTreeMap::new(),
             warnings: Vec::new(),
+            secret_files: BTreeMap::new(),
         };
-        (config.origins, config.warnings) = layers.finish();
+        (config.origins, config.warnings, config.secret_files) = layers.finish();
         Ok(config)
     }
 }
@@ -237,7 +273,15 @@ impl Overrides {
     }
 }
 
-/// Every section in the order of the documentation; the one of providers is a list of tables.
+/// The sections that are lists of tables, with how many entries each may have.
+const LISTS: [(&str, usize); 2] = [(ProviderConfig::TABLE, 16), (IssuerConfig::TABLE, 8)];
+
+/// Whether a section is a list of tables.
+fn is_list(name: &str) -> bool {
+    LISTS.iter().any(|(list, _)| *list == name)
+}
+
+/// Every section in the order of the documentation; some are lists of tables.
 fn sections() -> Vec<section::Section> {
     vec![
         Installation::section(),
@@ -246,26 +290,30 @@ fn sections() -> Vec<section::Section> {
         Admin::section(),
         Database::section(),
         Vault::section(),
+        Keys::section(),
         Cors::section(),
         Limits::section(),
         Sessions::section(),
         Accounts::section(),
+        Tokens::section(),
         Budgets::section(),
         Messages::section(),
         ProviderConfig::section(),
+        IssuerConfig::section(),
         Crawl::section(),
         Logging::section(),
         Audit::section(),
         Blocks::section(),
+        Sockets::section(),
         Headers::section(),
         Feeds::section(),
     ]
 }
 
-/// The full name of every setting outside the list of providers, secrets' `_file` names included.
+/// The full name of every setting outside the lists of tables, secrets' `_file` names included.
 fn names() -> Vec<String> {
     let mut names = Vec::new();
-    for section in sections().iter().filter(|section| section.name != ProviderConfig::TABLE) {
+    for section in sections().iter().filter(|section| !is_list(section.name)) {
         for setting in &section.settings {
             names.push(layers::join(section.name, setting.key));
             if setting.secrecy == shape::Secrecy::SecretOrFile {

@@ -6,7 +6,7 @@
 use super::error::ConfigError;
 use super::sections::LogLevel;
 use super::sections_answers::ProviderKind;
-use super::{Config, rules_secrets};
+use super::{Config, rules_issuers, rules_secrets};
 use chatward_types::Environment;
 use ipnet::IpNet;
 use std::collections::BTreeSet;
@@ -22,6 +22,7 @@ pub(super) fn problems(config: &Config) -> Vec<ConfigError> {
     rules_secrets::database(&mut found);
     rules_secrets::vault(&mut found);
     found.cors();
+    rules_issuers::issuers(&mut found);
     found.providers();
     found.logging();
     found.audit();

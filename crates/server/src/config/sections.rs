@@ -143,6 +143,14 @@ section! {
 }
 
 section! {
+    /// Keys that are issued or configured: the providers', the programs', the sites' and those that sign.
+    Keys "keys" {
+        /// Days after which a key should be rotated. An older one raises a warning and an event a day, and goes on working.
+        rotation_days: u32 = Text("30"), whole(1, 3650), [];
+    }
+}
+
+section! {
     /// Who may call from a browser.
     Cors "cors" {
         /// Origins accepted besides the public address and each site's own. In the environment JSON or comma-separated.
@@ -164,6 +172,8 @@ section! {
         api_window_seconds: u32 = Text("900"), whole(1, 86_400), [];
         /// Requests a minute of the routes that take a password or a token for another.
         sign_in_per_minute: u32 = Text("20"), whole(1, 1_000_000), [];
+        /// WebSockets that an address may open a minute.
+        sockets_per_minute: u32 = Text("10"), whole(1, 1_000_000), [];
         /// Addresses remembered one by one; beyond them networks are counted instead.
         tracked_addresses: usize = Text("65536"), whole(1024, 16_777_216), [];
         /// Requests in flight from which on limits tighten.

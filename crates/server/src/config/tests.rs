@@ -1,5 +1,6 @@
 //! Loads whole configurations from literal files and environments.
 
+mod issuers;
 mod layering;
 mod refusals;
 mod secrecy;

@@ -60,6 +60,14 @@ pub(super) fn write(out: &mut Vec<u8>, event: &Event) {
     );
 }
 
+/// An event as JSON in the form of the log, without the line's end.
+pub fn text_of(event: &Event) -> String {
+    let mut line = Vec::new();
+    write(&mut line, event);
+    let text = line.strip_suffix(b"\n").unwrap_or(&line);
+    String::from_utf8_lossy(text).into_owned()
+}
+
 /// Appends one line for many events of the same name and address.
 pub(super) fn write_gathered(out: &mut Vec<u8>, gathered: &Gathered, at: Timestamp) {
     let first = &gathered.first;
@@ -125,6 +133,7 @@ pub(super) fn write_shortened(out: &mut Vec<u8>, at: Timestamp) {
             address: None,
             user_agent: None,
             path: None,
+            owner: None,
             site: None,
             session: None,
             detail: Some(Cow::Borrowed("the addresses in this file were replaced by their networks")),

@@ -19,7 +19,7 @@ mod writer;
 pub use file::rotate_after;
 pub use filter::{Filter, Wanted, read_line};
 pub use history::{Follower, files};
-pub use line::neutral;
+pub use line::{neutral, text_of};
 pub use newest::{Newest, newest};
 pub use shorten::shorten_old;
 pub use time::{parse as parse_time, rfc3339 as time_text};
@@ -33,6 +33,7 @@ use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use storms::{Storms, Verdict};
+use tokio::sync::broadcast;
 use writer::{Command, Writer};
 
 /// Events that may wait for the writer.
@@ -54,6 +55,8 @@ struct Shared {
     clock: Arc<dyn Clock>,
     counters: [Counter; NAMES],
     tail: Mutex<VecDeque<Arc<Event>>>,
+    /// Those who watch; whoever is slower than the ring loses what it drops, and is told how much.
+    watchers: broadcast::Sender<Arc<Event>>,
     storms: Mutex<Storms>,
     dropped: AtomicU64,
     dropped_in_all: AtomicU64,
@@ -106,6 +109,8 @@ impl EventLog {
             }
             tail.push_back(Arc::clone(&event));
         }
+        // An error says that nobody watches.
+        let _ = shared.watchers.send(Arc::clone(&event));
         if let Some(sender) = &self.sender
             && sender.try_send(Command::Write(event)).is_err()
         {
@@ -135,6 +140,11 @@ impl EventLog {
     /// The last events, oldest first (at most 256); those gathered into one line are not among them.
     pub fn tail(&self) -> Vec<Arc<Event>> {
         lock(&self.shared.tail).iter().cloned().collect()
+    }
+
+    /// Hears of every event from now on; those gathered into one line are not among them.
+    pub fn watch(&self) -> broadcast::Receiver<Arc<Event>> {
+        self.shared.watchers.subscribe()
     }
 
     /// How often each event was emitted, by name; names that never were are missing.
@@ -172,6 +182,7 @@ impl Shared {
             clock,
             counters: std::array::from_fn(|_| Counter { name: OnceLock::new(), count: AtomicU64::new(0) }),
             tail: Mutex::new(VecDeque::with_capacity(TAIL)),
+            watchers: broadcast::Sender::new(TAIL),
             storms: Mutex::new(Storms::default()),
             dropped: AtomicU64::new(0),
             dropped_in_all: AtomicU64::new(0),

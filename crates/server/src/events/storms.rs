@@ -102,6 +102,9 @@ pub(super) fn gathers(name: EventName) -> bool {
             | EventName::TicketRefused
             | EventName::IdentityRefused
             | EventName::HistoryTrimmed
+            | EventName::DeviceAuthentication
+            | EventName::WebSocketOpened
+            | EventName::WebSocketClosed
     )
 }
 

@@ -8,7 +8,10 @@ pub mod crawls;
 
 use crate::app::App;
 use crate::events;
-use crate::ops::{backoff, blocks, changes, refusals, sessions, tickets, trail, trail_heads, trail_webhook};
+use crate::ops::{
+    backoff, blocks, changes, key_ages, key_lookup, refusals, rotation, sessions, tickets, trail, trail_heads,
+    trail_webhook,
+};
 use chatward_types::{DAY, Error, EventName, MINUTE, Outcome, Result, Severity, Timestamp};
 use std::time::Duration;
 
@@ -18,12 +21,12 @@ const CHANGES_EVERY: Duration = Duration::from_millis(250);
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(5);
 /// How often small things are put in order.
 const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(60);
-/// How often the database's log is emptied of what was erased.
-const EMPTY_LOG_EVERY: Duration = Duration::from_secs(3600);
 /// How often it is looked whether a head of the audit trail is to be sent.
 const SEND_EVERY: Duration = Duration::from_secs(5);
 /// How long the last one may take when the server stops.
 const LAST_SEND: Duration = Duration::from_secs(3);
+/// How often the database's log is emptied of what was erased.
+const EMPTY_LOG_EVERY: Duration = Duration::from_secs(3600);
 /// How long a change is kept for nodes that were away.
 const CHANGES_KEPT: i64 = DAY;
 /// How long an ended job's report is kept.
@@ -35,6 +38,9 @@ const BUDGET_DAYS_KEPT: i64 = 90;
 pub async fn run(app: App) {
     if let Err(error) = app.store.register_node(app.node, app.clock.now()).await {
         tracing::error!(source = error.source_line(), "this node could not register; the command line will not see it");
+    }
+    if let Err(error) = key_ages::sight(&app).await {
+        report("first sight of keys", &error);
     }
     tokio::join!(
         follow_changes(&app),
@@ -60,8 +66,10 @@ async fn follow_changes(app: &App) {
             }
         }
     };
-    // What changed between the start and now was read by nobody: take the sites' origins and the blocks once more.
-    for outcome in [crate::ops::sites::refresh_origins(app).await, blocks::refresh(app).await] {
+    // What changed between the start and now was read by nobody: take the sites' origins, the blocks and the rings once more.
+    let again =
+        [crate::ops::sites::refresh_origins(app).await, blocks::refresh(app).await, rotation::reload(app, None).await];
+    for outcome in again {
         if let Err(error) = outcome {
             report("changes", &error);
         }
@@ -71,6 +79,7 @@ async fn follow_changes(app: &App) {
             Ok(next) => seq = next,
             Err(error) => report("changes", &error),
         }
+        app.issued.end_due(app.clock.now());
         if let Err(error) = blocks::impose(app).await {
             report("blocks", &error);
         }
@@ -95,6 +104,9 @@ async fn beat(app: &App) {
         }
         if let Err(error) = trail::flush_reserve(app).await {
             report("audit reserve", &error);
+        }
+        if let Err(error) = key_lookup::flush_uses(app).await {
+            report("uses of keys", &error);
         }
     }
 }
@@ -159,7 +171,8 @@ async fn empty_logs(app: &App) {
     }
 }
 
-/// One turn of housekeeping: spent limit windows, yesterday's budgets, spent tickets, old attempts to log in and changes.
+/// One turn of housekeeping: spent limit windows, yesterday's budgets, spent tickets, ended signing keys, old attempts to log
+/// in and changes; and the daily word about keys that are overdue.
 ///
 /// # Errors
 /// When the store fails; the next turn does it.
@@ -167,16 +180,28 @@ pub async fn run_housekeeping(app: &App) -> Result<()> {
     let now = app.clock.now();
     app.limiter.sweep(now);
     app.abuse.sweep(now);
+    app.issued.sweep(now);
     app.store.prune_blocks(now - blocks::remembered(&app.config.logging)).await?;
     app.budgets.give_back(now.div_euclid(DAY)).await?;
     app.store.prune_changes(now - CHANGES_KEPT).await?;
     tickets::sweep(app, now).await?;
     backoff::sweep(app, now).await?;
+    rotation::sweep(app, now).await?;
+    rotation::remind(app).await?;
     app.store.prune_nodes(now - 10 * MINUTE).await?;
     app.store.prune_jobs(now - JOBS_KEPT).await?;
     app.store.prune_budgets(now.div_euclid(DAY) - BUDGET_DAYS_KEPT).await?;
     tell_administrative_reads(app);
+    key_ages::tell_due(app).await?;
     Ok(())
+}
+
+/// Says which functions read across owners since the last turn, and how often.
+pub fn tell_administrative_reads(app: &App) {
+    for (name, count) in app.store.take_administrative_reads() {
+        let event = app.event(EventName::AdministrativeRead, Severity::Info, Outcome::Success);
+        event.detail(format!("{name}, {count} times")).emit();
+    }
 }
 
 /// One turn of the shortening of old addresses in the security log; returns how many files were replaced.
@@ -188,14 +213,6 @@ pub async fn shorten_addresses(app: &App, now: Timestamp) -> Result<usize> {
     let (settings, stopping) = (app.config.logging.clone(), app.stopping.clone());
     let work = move || events::shorten_old(&path, &settings, now, || stopping.is_cancelled());
     tokio::task::spawn_blocking(work).await.map_err(Error::internal)?.map_err(Error::internal)
-}
-
-/// Says which functions read across owners since the last turn, and how often.
-pub fn tell_administrative_reads(app: &App) {
-    for (name, count) in app.store.take_administrative_reads() {
-        let event = app.event(EventName::AdministrativeRead, Severity::Info, Outcome::Success);
-        event.detail(format!("{name}, {count} times")).emit();
-    }
 }
 
 /// Waits; false when the server stops.

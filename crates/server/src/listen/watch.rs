@@ -4,7 +4,7 @@
 //! the one timer that acts on it. Three states, each with a deadline: a head is arriving, nothing is going on, a
 //! request is running. Never cuts a running request that makes progress, and never looks at its content.
 
-use super::PeerAddress;
+use super::{PeerAddress, Place};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use http::{Request, Response, Version};
@@ -140,7 +140,7 @@ impl Drop for RunningRequest {
 
 /// Drives a connection to its end, or to one of its deadlines.
 pub(super) async fn run(
-    mut connection: Pin<Box<auto::Connection<'_, NotedStream, Front, TokioExecutor>>>,
+    mut connection: Pin<Box<auto::UpgradeableConnection<'_, NotedStream, Front, TokioExecutor>>>,
     activity: &Activity,
     deadlines: Deadlines,
     ends: &Ends,
@@ -195,11 +195,12 @@ pub(super) struct Front {
     app: Router,
     peer: PeerAddress,
     activity: Arc<Activity>,
+    place: Place,
 }
 
 impl Front {
-    pub(super) fn new(app: Router, peer: PeerAddress, activity: Arc<Activity>) -> Self {
-        Self { app, peer, activity }
+    pub(super) fn new(app: Router, peer: PeerAddress, activity: Arc<Activity>, place: Place) -> Self {
+        Self { app, peer, activity, place }
     }
 }
 
@@ -211,6 +212,10 @@ impl hyper::service::Service<Request<Incoming>> for Front {
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         let running = self.activity.begin(request.version());
         request.extensions_mut().insert(self.peer);
+        // What goes on as something else outlives this connection's task, and keeps its place.
+        if request.headers().contains_key(http::header::UPGRADE) {
+            request.extensions_mut().insert(self.place.clone());
+        }
         let answer = self.app.clone().call(request);
         Box::pin(async move {
             let response = answer.await?;

@@ -78,7 +78,7 @@ pub(super) async fn ask(app: &App, client: &Client, shown: &Shown) -> Option<Shu
 }
 
 /// The refusal, counted and told.
-pub(super) fn refuse(app: &App, client: &Client, shut: Shut) -> Error {
+pub fn refuse(app: &App, client: &Client, shut: Shut) -> Error {
     app.gate.count_refused();
     if shut == Shut::Blocked {
         app.event(EventName::AddressBlocked, Severity::Warning, Outcome::Refused).of(client).emit();

@@ -4,11 +4,13 @@
 //! Every front passes here; none has a copy of its own.
 
 use super::cors::{self, Origin};
-use super::{Answered, Client, cookies, headers, keys, people};
+use super::signed::{self, Held};
+use super::{Answered, Client, cookies, devices, headers, key_sites, keys, people, sockets};
 use crate::app::App;
 use crate::error::{ApiError, Carried};
 use crate::limits::{Decision, Rule};
 use crate::ops::acting::Acting;
+use crate::ops::key_lookup::Entered;
 use crate::ops::logins::Person;
 use crate::ops::origins;
 use crate::ops::tokens::Visitor;
@@ -37,7 +39,12 @@ pub async fn run(State((app, row)): State<(App, Row)>, mut request: Request, nex
     let mut response = match count(&app, row.limit, &client) {
         Ok(counted) => {
             let mut response = match admit(&app, row, &client, &origin, &mut request).await {
-                Ok(()) => next.run(request).await,
+                Ok(None) => next.run(request).await,
+                Ok(Some(Standing::Token(mut held))) => {
+                    let response = signed::while_signed(&app, &client, &mut held, next.run(request)).await;
+                    signed::watch_stream(&app, &client, held, response)
+                }
+                Ok(Some(Standing::Key(entered))) => keys::while_held(entered, &client, next.run(request)).await,
                 Err(refusal) => refusal.into_response(),
             };
             if let Some(decision) = counted {
@@ -63,7 +70,13 @@ pub async fn run(State((app, row)): State<(App, Row)>, mut request: Request, nex
 /// Whether a page of this origin may read the response.
 fn may_read(app: &App, row: Row, origin: &str, response: &Response) -> bool {
     match row.policy {
-        Policy::Public | Policy::Manage(..) | Policy::User(_) | Policy::Enrolment | Policy::SignIn => false,
+        Policy::Public
+        | Policy::Manage(..)
+        | Policy::User(_)
+        | Policy::Enrolment
+        | Policy::SignIn
+        | Policy::Device
+        | Policy::WebSocket(_) => false,
         Policy::NamedOrigin => origins::is_exact(origin),
         Policy::SiteOrigin | Policy::Visitor => {
             app.origins.is_known(origin) && !Carried::has_code(response, cors::REFUSED)
@@ -71,7 +84,21 @@ fn may_read(app: &App, row: Row, origin: &str, response: &Response) -> bool {
     }
 }
 
-async fn admit(app: &App, row: Row, client: &Client, origin: &Origin, request: &mut Request) -> Result<(), ApiError> {
+/// What a request stands on, and ends with: a visitor's token, or an issued key.
+enum Standing {
+    Token(Held),
+    Key(Arc<Entered>),
+}
+
+/// Lets a request in, or says why not; with what must go on holding.
+async fn admit(
+    app: &App,
+    row: Row,
+    client: &Client,
+    origin: &Origin,
+    request: &mut Request,
+) -> Result<Option<Standing>, ApiError> {
+    let mut held = None;
     if row.policy != Policy::Public {
         keys::refuse_in_browser(app, client, request.headers()).await?;
     }
@@ -86,15 +113,20 @@ async fn admit(app: &App, row: Row, client: &Client, origin: &Origin, request: &
             request.extensions_mut().insert(FromOrigin(origin.clone()));
         }
         Policy::Manage(scope, least) => {
-            let acting = if people::is_access_token(request.headers()) {
+            if people::is_access_token(request.headers()) {
                 let person = admit_person(app, client, origin, row.method, request.headers(), least).await?;
                 people::refuse_without_factor(&person)?;
-                Acting::by_user(person.owner, person.user)
-            } else {
-                let holder = keys::authenticate(app, client, request.headers(), scope).await?;
-                Acting::with_key(holder.owner, &holder.id)
-            };
+                request.extensions_mut().insert(Acting::by_user(person.owner, person.user));
+                return Ok(None);
+            }
+            let entered = Arc::new(keys::authenticate(app, client, request.headers(), scope).await?);
+            let holder = &entered.holder;
+            let acting = Acting::with_key(holder.owner, &holder.id, Arc::clone(&holder.sites));
+            key_sites::check(app, row, &acting, request).await?;
             request.extensions_mut().insert(acting);
+            // For what outlives its request, such as a socket.
+            request.extensions_mut().insert(Arc::clone(&entered));
+            return Ok(Some(Standing::Key(entered)));
         }
         Policy::User(least) => {
             let person = admit_person(app, client, origin, row.method, request.headers(), least).await?;
@@ -106,6 +138,18 @@ async fn admit(app: &App, row: Row, client: &Client, origin: &Origin, request: &
             request.extensions_mut().insert(Arc::new(person));
         }
         Policy::SignIn => people::refuse_foreign_page(app, client, origin, request.headers())?,
+        Policy::Device => {
+            devices::refuse_page(app, client, request.headers())?;
+            let device = devices::authenticate(app, client, bearer(request.headers())).await?;
+            request.extensions_mut().insert(Arc::new(device));
+        }
+        Policy::WebSocket(policy) => {
+            let admission = {
+                let has_query = request.uri().query().is_some();
+                sockets::admit(app, client, policy, has_query, request.headers()).await?
+            };
+            request.extensions_mut().insert(admission);
+        }
         Policy::SiteOrigin => {
             // Which of the site's origins it is, ops checks; here it must at least be somebody's.
             match origin {
@@ -116,12 +160,14 @@ async fn admit(app: &App, row: Row, client: &Client, origin: &Origin, request: &
         }
         Policy::Visitor => {
             refuse_strange_origin(app, client, origin, request.headers())?;
+            let news = app.tokens.changes();
             let visitor = authenticate(app, client, request.headers())?;
+            held = bearer(request.headers()).map(|token| Held::new(token, news));
             refuse_another_sites_origin(app, client, origin, &visitor)?;
             request.extensions_mut().insert(visitor);
         }
     }
-    Ok(())
+    Ok(held.map(Standing::Token))
 }
 
 /// The user of a token or a cookie, from a page of ours or a program.
@@ -135,7 +181,10 @@ async fn admit_person(
 ) -> Result<Person, ApiError> {
     people::refuse_foreign_page(app, client, origin, headers)?;
     cookies::refuse_foreign_page(app, client, method, headers)?;
-    people::authenticate(app, client, headers, least).await
+    // Another scheme's credential is one that does not hold.
+    let other = || headers.contains_key(AUTHORIZATION).then_some("");
+    let token = bearer(headers).or_else(|| cookies::access(headers)).or_else(other);
+    people::authenticate(app, client, token, least).await
 }
 
 /// Counts a request in the windows of its group; refuses with 429 when one is full.
@@ -145,6 +194,7 @@ pub fn count(app: &App, group: Limit, client: &Client) -> Result<Option<Decision
         Limit::Api => &app.rules.api,
         Limit::Files => &app.rules.files,
         Limit::SignIn => &app.rules.sign_in,
+        Limit::Sockets => &app.rules.sockets,
         Limit::Health => return Ok(None),
     };
     let decision = app.limiter.check(group as u8, client.address, rules, app.load.scale(), app.clock.now());

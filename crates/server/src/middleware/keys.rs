@@ -1,17 +1,24 @@
-//! Secret keys on the way in: recognised for programs, refused from browsers.
+//! Secret keys on the way in: recognised for programs, counted, refused from browsers, and let go when they end.
 //!
 //! A secret key in a page is a leak, whoever looks at it first: a request that has one and shows that a browser sent it
-//! is refused wherever it goes, and told as an event, so that its owner revokes it. Owns these two answers.
+//! is refused wherever it goes, and told as an event, so that its owner revokes it. Owns these answers, and that a request
+//! or a stream which runs on a key ends with it.
 
 use super::guard::bearer;
 use super::{Client, people};
 use crate::app::App;
-use crate::error::ApiError;
-use crate::ops::issued_keys::{self, Holder};
+use crate::error::{self, ApiError};
+use crate::ops::key_lookup::{self, Entered};
+use axum::body::{Body, BodyDataStream, Bytes, HttpBody};
+use axum::response::{IntoResponse, Response};
 use chatward_types::{Error, EventName, KeyScope, Kind, Outcome, Severity};
 use chatward_vault::SecretKey;
+use futures_util::{StreamExt, stream};
 use http::HeaderMap;
-use http::header::{AUTHORIZATION, HeaderName, ORIGIN};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, ORIGIN};
+use std::future::Future;
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
 
 /// What only browsers send, and always send on calls across pages.
 const OF_BROWSERS: [HeaderName; 3] =
@@ -24,11 +31,13 @@ pub(super) async fn refuse_in_browser(app: &App, client: &Client, headers: &Head
         return Ok(());
     }
     // A name is told only of a key that holds: a key's id is no secret, and an alarm that anybody can ring is none.
-    let detail = match issued_keys::recognise(app, text).await {
-        Ok(Some(holder)) => format!("key {} came from a browser; revoke it", holder.id),
-        _ => "what begins like a secret key came from a browser".to_owned(),
-    };
-    app.event(EventName::SecretKeyExposed, Severity::Error, Outcome::Refused).of(client).detail(detail).emit();
+    let event = app.event(EventName::SecretKeyExposed, Severity::Error, Outcome::Refused).of(client);
+    match key_lookup::recognise(app, text).await {
+        Ok(Some(holder)) => {
+            event.owner(holder.owner).detail(format!("key {} came from a browser; revoke it", holder.id)).emit();
+        }
+        _ => event.detail("what begins like a secret key came from a browser").emit(),
+    }
     Err(Error::new(
         Kind::Forbidden,
         "secret_key_exposed",
@@ -43,36 +52,136 @@ pub(super) async fn authenticate(
     client: &Client,
     headers: &HeaderMap,
     scope: KeyScope,
-) -> Result<Holder, ApiError> {
-    let holder = match bearer(headers) {
-        Some(text) => issued_keys::recognise(app, text).await?,
+) -> Result<Entered, ApiError> {
+    let entered = match bearer(headers) {
+        Some(text) => key_lookup::enter(app, text).await?,
         None => None,
     };
-    match &holder {
-        Some(holder) => {
-            let event = app.event(EventName::ApiKeyValidation, Severity::Info, Outcome::Success).of(client);
-            event.owner(holder.owner).detail(format!("key {}", holder.id)).emit();
+    let Some(entered) = entered else {
+        if headers.contains_key(AUTHORIZATION) {
+            // A key's id is no secret: that of one which does not hold would let anybody write of another's.
+            let event = app.event(EventName::ApiKeyValidation, Severity::Warning, Outcome::Refused);
+            event.of(client).detail("a secret key").emit();
+        } else {
+            people::tell_missing(app, client);
         }
-        None if !headers.contains_key(AUTHORIZATION) => people::tell_missing(app, client),
-        // A key's id is no secret: that of one which does not hold would let anybody write of another's.
-        None => app
-            .event(EventName::ApiKeyValidation, Severity::Warning, Outcome::Refused)
-            .of(client)
-            .detail("a secret key")
-            .emit(),
-    }
-    let Some(holder) = holder else {
-        return Err(Error::new(
-            Kind::Unauthenticated,
-            "key_invalid",
-            "Send a secret key that holds, as Authorization: Bearer. `chatward key create --scope manage` makes one.",
-        )
-        .into());
+        return Err(refusal().into());
     };
-    if holder.scope != scope {
+    let holder = &entered.holder;
+    let event = app.event(EventName::ApiKeyValidation, Severity::Info, Outcome::Success);
+    event.of(client).owner(holder.owner).detail(format!("key {}", holder.id)).emit();
+    if let Err(seconds) = app.issued.count(holder, app.clock.now()) {
+        app.metrics.count_limited();
+        let event = app.event(EventName::RateLimitExceeded, Severity::Warning, Outcome::Refused);
+        event.of(client).owner(holder.owner).detail(format!("key {}", holder.id)).emit();
+        return Err(Error::new(
+            Kind::Limited,
+            "key_rate_limited",
+            "Too many requests with this key. Wait as long as Retry-After says, then try again.",
+        )
+        .retry_after(seconds)
+        .into());
+    }
+    if !holder.scopes.has(scope) {
         return Err(
             Error::new(Kind::Forbidden, "key_scope", "This key may not do this. Use one of the right scope.").into()
         );
     }
-    Ok(holder)
+    Ok(entered)
+}
+
+fn refusal() -> Error {
+    Error::new(
+        Kind::Unauthenticated,
+        "key_invalid",
+        "Send a secret key that holds, as Authorization: Bearer. `chatward key create --scope manage` makes one.",
+    )
+}
+
+/// Runs a request on a key until it is done or the key has ended, and so its stream, where it leaves one open.
+pub(super) async fn while_held(
+    entered: Arc<Entered>,
+    client: &Client,
+    work: impl Future<Output = Response>,
+) -> Response {
+    tokio::select! {
+        biased;
+        () = entered.ended.cancelled() => ApiError::from(refusal()).into_response(),
+        response = work => watch_stream(entered.ended.clone(), entered, client, response),
+    }
+}
+
+struct Watched<H> {
+    ended: CancellationToken,
+    /// Kept as long as the stream is open, so that whoever ends the key finds it.
+    _held: H,
+    client: Client,
+    events: bool,
+    pieces: BodyDataStream,
+}
+
+/// Ends a stream when its key ends: a stream of events with an error as its last one, any other as broken off.
+fn watch_stream<H: Send + 'static>(ended: CancellationToken, held: H, client: &Client, response: Response) -> Response {
+    // What is there already goes out.
+    if response.body().size_hint().exact().is_some() {
+        return response;
+    }
+    let events =
+        response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
+    let (parts, body) = response.into_parts();
+    let watched = Watched { ended, _held: held, client: client.clone(), events, pieces: body.into_data_stream() };
+    let pieces = stream::unfold(Some(watched), |watched| async move {
+        let mut watched = watched?;
+        tokio::select! {
+            biased;
+            () = watched.ended.cancelled() => {
+                let last = if watched.events {
+                    let text = error::body_text(&refusal(), &watched.client.request_id);
+                    Ok(Bytes::from(format!("event: error\ndata: {text}\n\n")))
+                } else {
+                    Err(axum::Error::new(refusal()))
+                };
+                Some((last, None))
+            }
+            piece = watched.pieces.next() => piece.map(|piece| (piece, Some(watched))),
+        }
+    });
+    Response::from_parts(parts, Body::from_stream(pieces))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http_body_util::BodyExt;
+    use std::net::{IpAddr, Ipv4Addr};
+
+    /// What comes of a stream whose key ends after its first piece, and whether it was held until then.
+    async fn cut(kind: &'static str) -> (String, bool, bool) {
+        let (ended, held) = (CancellationToken::new(), Arc::new(()));
+        let client =
+            Client { request_id: "req".into(), address: IpAddr::V4(Ipv4Addr::LOCALHOST), user_agent: None, path: None };
+        let pieces = stream::once(async { Ok::<_, std::io::Error>(Bytes::from("event: delta\n\n")) });
+        let body = Body::from_stream(pieces.chain(stream::pending()));
+        let response = ([(CONTENT_TYPE, kind)], body).into_response();
+        let mut body = watch_stream(ended.clone(), Arc::clone(&held), &client, response).into_body();
+        let mut text = String::new();
+        let (mut broken, was_held) = (false, Arc::strong_count(&held) == 2);
+        while let Some(frame) = body.frame().await {
+            match frame.map(http_body::Frame::into_data) {
+                Ok(Ok(data)) => text.push_str(&String::from_utf8_lossy(&data)),
+                _ => broken = true,
+            }
+            ended.cancel();
+        }
+        (text, broken, was_held && Arc::strong_count(&held) == 1)
+    }
+
+    #[tokio::test]
+    async fn a_stream_ends_with_its_key_and_never_as_if_it_were_whole() {
+        let (text, broken, held) = cut("text/event-stream").await;
+        assert!(text.starts_with("event: delta") && text.contains("event: error") && text.contains("key_invalid"));
+        assert!(!broken && held);
+        let (text, broken, held) = cut("application/octet-stream").await;
+        assert!(text == "event: delta\n\n" && broken && held, "{text}");
+    }
 }

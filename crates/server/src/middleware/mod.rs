@@ -7,12 +7,16 @@
 pub mod address;
 pub mod cookies;
 pub mod cors;
-mod gate;
+mod devices;
+pub mod gate;
 pub mod guard;
 pub mod headers;
 pub mod host;
+mod key_sites;
 mod keys;
 mod people;
+mod signed;
+pub mod sockets;
 
 pub use crate::client::Client;
 

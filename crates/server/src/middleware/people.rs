@@ -1,4 +1,5 @@
-//! Users on the way in: recognised by their access token, and only from our own pages or a program.
+//! Users on the way in: recognised by their access token, or one of an outside issuer that is configured, and only from our
+//! own pages or a program.
 //!
 //! The role is the store's of this moment, never the token's, and so is whether they must have a second factor first. Owns
 //! the three answers: one for whatever token does not hold, one for a role that is not enough, one for a factor that is
@@ -10,10 +11,10 @@ use super::cors::{self, Origin};
 use super::guard::bearer;
 use crate::app::App;
 use crate::error::ApiError;
+use crate::ops::issuers;
 use crate::ops::logins::{self, Person};
 use chatward_types::{Error, EventName, Kind, Outcome, Role, Severity};
 use http::HeaderMap;
-use http::header::AUTHORIZATION;
 
 /// Whether what the request has is a signed token, or a cookie, rather than a key.
 pub(super) fn is_access_token(headers: &HeaderMap) -> bool {
@@ -21,19 +22,22 @@ pub(super) fn is_access_token(headers: &HeaderMap) -> bool {
         || bearer(headers).is_some_and(|text| text.bytes().filter(|byte| *byte == b'.').count() == 2)
 }
 
-/// Whom the request's access token speaks for, if they may do this.
+/// Whom an access token speaks for, if they may do this; without one, the refusal says so.
 pub(super) async fn authenticate(
     app: &App,
     client: &Client,
-    headers: &HeaderMap,
+    token: Option<&str>,
     least: Role,
 ) -> Result<Person, ApiError> {
-    let person = match bearer(headers).or_else(|| cookies::access(headers)) {
-        Some(token) => logins::recognise(app, token).await?,
+    let person = match token {
+        Some(token) => match logins::recognise(app, token).await? {
+            Some(person) => Some(person),
+            None => issuers::recognise(app, token, client).await?,
+        },
         None => None,
     };
     let Some(person) = person else {
-        if headers.contains_key(AUTHORIZATION) || cookies::access(headers).is_some() {
+        if token.is_some() {
             let event = app.event(EventName::TokenRefused, Severity::Warning, Outcome::Refused);
             event.of(client).detail("an access token that does not hold").emit();
         } else {

@@ -40,6 +40,7 @@ pub async fn change_password(
     if current.expose().len() > passwords::LONGEST {
         return Err(Error::invalid("Field `current_password` takes at most 256 bytes."));
     }
+    let login = person.own_login()?;
     let (scope, lookup) = (Scope::of(person.owner), app.account_keys.lookup(&person.email));
     backoff::count(app, &lookup, client).await?;
     let user = app.store.get_user(&scope, person.user).await?.ok_or_else(Error::not_found)?;
@@ -51,11 +52,11 @@ pub async fn change_password(
     let detail = json!({ "what": "password changed" });
     let store = audited(app, &scope, &Actor::User(person.user), person.user, &detail)?;
     let change = (user.password.as_str(), proof.as_str());
-    if !store.change_user_password(&scope, person.user, change, person.login, app.clock.now()).await? {
+    if !store.change_user_password(&scope, person.user, change, login, app.clock.now()).await? {
         // Another request was first, and with it this password is not the current one any more.
         return Err(refuse(app, client));
     }
-    users::tell(app, Some(client), format!("user {} changed their password; other logins ended", person.user));
+    users::tell(app, &scope, Some(client), format!("user {} changed their password; other logins ended", person.user));
     Ok(())
 }
 
@@ -66,8 +67,8 @@ pub async fn change_password(
 pub async fn leave(app: &App, person: &Person, client: &Client) -> Result<()> {
     let scope = Scope::of(person.owner);
     let store = audited(app, &scope, &Actor::User(person.user), person.user, &json!({ "what": "user left" }))?;
-    users::settle(store.delete_user(&scope, person.user, None).await?)?;
-    users::tell(app, Some(client), format!("user {} left", person.user));
+    users::settle(store.delete_user(&scope, person.user, None, app.clock.now()).await?)?;
+    users::tell(app, &scope, Some(client), format!("user {} left", person.user));
     Ok(())
 }
 

@@ -19,7 +19,8 @@ pub async fn apply_since(app: &App, mut seq: i64) -> Result<i64> {
         let Some(last) = rows.last() else { return Ok(seq) };
         seq = last.seq;
         let full = rows.len() >= PAGE as usize;
-        let (mut sites_changed, mut gate_changed) = (false, false);
+        let (mut sites_changed, mut gate_changed, mut provider_keys_changed) = (false, false, false);
+        let mut signing_changed: Vec<String> = Vec::new();
         for row in rows {
             match row.kind.as_str() {
                 change::SITE_ADDED | change::SITE_CHANGED | change::SITE_REMOVED | change::INDEX_SWAPPED => {
@@ -29,9 +30,22 @@ pub async fn apply_since(app: &App, mut seq: i64) -> Result<i64> {
                     }
                 }
                 change::SESSION_ERASED => app.sessions.forget(&SessionId::from_verified(row.subject)),
+                change::SIGNING_CHANGED => signing_changed.push(row.subject),
+                change::ISSUED_KEY_CHANGED => super::key_lookup::changed(app, row.owner, &row.subject).await?,
+                change::PROVIDER_KEYS_CHANGED => provider_keys_changed = true,
                 change::BLOCKS_CHANGED | change::LOCKDOWN_CHANGED => gate_changed = true,
+                change::DEVICE_REVOKED | change::LOGIN_ENDED | change::USER_CHANGED => app.sockets.wake(&row.subject),
                 other => tracing::warn!(kind = other, "a change of a kind that this version does not know"),
             }
+        }
+        signing_changed.sort();
+        signing_changed.dedup();
+        for purpose in signing_changed {
+            super::rotation::reload(app, Some(&purpose)).await?;
+        }
+        if provider_keys_changed {
+            super::upstreams::reread(app).await;
+            super::key_ages::sight(app).await?;
         }
         if gate_changed {
             super::blocks::refresh(app).await?;

@@ -93,6 +93,23 @@ pub async fn check_master_key(store: &Store, vault: &Vault) -> Result<()> {
     }
 }
 
+/// The setting that says when a master key was first seen, in microseconds.
+pub fn master_key_setting(vault: &Vault) -> String {
+    format!("master_key.seen.{}", vault.master_key_id())
+}
+
+/// Notes when this master key was first seen; its age counts from then.
+///
+/// # Errors
+/// When the store fails.
+pub async fn note_master_key(store: &Store, vault: &Vault, clock: &dyn Clock) -> Result<()> {
+    let setting = master_key_setting(vault);
+    if store.get_setting(&setting).await?.is_none() {
+        store.set_setting_if_absent(&setting, &clock.now().to_string()).await?;
+    }
+    Ok(())
+}
+
 /// The tenant of everything that is made until accounts exist.
 ///
 /// # Errors

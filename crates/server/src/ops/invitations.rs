@@ -53,7 +53,7 @@ pub async fn create(app: &App, by: &Person, email: &str, role: Role, client: &Cl
             "There are 200 open invitations already. Wait until some are used or have run out.",
         ));
     }
-    users::tell(app, Some(client), format!("user {} invited somebody as {}", by.user, role.as_str()));
+    users::tell(app, &scope, Some(client), format!("user {} invited somebody as {}", by.user, role.as_str()));
     let url = links::with_token(app, links::ACCEPT, &token)?;
     Ok(Invited { id, token, url, expires_at })
 }
@@ -81,7 +81,7 @@ pub async fn revoke(app: &App, by: &Person, id: InvitationId, client: &Client) -
     if !trail::always(app, entry, act).await? {
         return Err(Error::not_found());
     }
-    users::tell(app, Some(client), format!("user {} revoked invitation {id}", by.user));
+    users::tell(app, &scope, Some(client), format!("user {} revoked invitation {id}", by.user));
     Ok(())
 }
 
@@ -103,7 +103,7 @@ pub async fn accept(app: &App, token: &str, name: String, password: Secret<Strin
         Err(error) if error.kind() == Kind::Conflict => return Err(refuse(app, client)),
         Err(error) => return Err(error),
     }
-    users::tell(app, Some(client), format!("user {} accepted an invitation as {}", row.id, row.role.as_str()));
+    users::tell(app, &scope, Some(client), format!("user {} accepted an invitation as {}", row.id, row.role.as_str()));
     logins::begin(app, &scope, &row, client).await
 }
 

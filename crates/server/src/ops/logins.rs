@@ -28,18 +28,32 @@ pub struct Person {
     pub owner: OwnerId,
     /// The user.
     pub user: UserId,
-    /// The login.
-    pub login: LoginId,
+    /// The login; none for whoever comes by a token of an outside issuer.
+    pub login: Option<LoginId>,
     /// What they may do, as the store says now.
     pub role: Role,
     /// Their address.
     pub email: String,
     /// Their full name.
     pub name: String,
+    /// When the token ends, in microseconds.
+    pub expires_at: Timestamp,
     /// Whether they have a second factor; this login has proven it then.
     pub has_second_factor: bool,
     /// Whether they must have one and have none: until then they reach what makes one, and nothing else.
     pub must_enrol: bool,
+}
+
+impl Person {
+    /// The login of ours, for what belongs to one.
+    ///
+    /// # Errors
+    /// [`Kind::Conflict`], `no_login`, for whoever comes by a token of an outside issuer.
+    pub fn own_login(&self) -> Result<LoginId> {
+        let text =
+            "This token is an outside issuer's and belongs to no login here. Log in here with a password for that.";
+        self.login.ok_or_else(|| Error::new(Kind::Conflict, "no_login", text))
+    }
 }
 
 /// What a login is continued with.
@@ -219,22 +233,35 @@ pub async fn refresh(app: &App, token: &str, client: &Client) -> Result<Issued> 
 /// When the store fails.
 pub async fn recognise(app: &App, token: &str) -> Result<Option<Person>> {
     let now = app.clock.now();
-    let claims = app.tokens.users.verify::<Claims>(token);
-    let Some(claims) = claims.filter(|claims| signing::end_of(claims.iat, claims.exp, now).is_some()) else {
-        return Ok(None);
-    };
-    let scope = Scope::of(claims.own);
-    let login = app.store.get_login(&scope, claims.lgn).await?;
-    let Some(login) = login.filter(|row| row.user == claims.sub && stands(row, now)) else { return Ok(None) };
-    let has_second_factor = login.factor_since.is_some();
-    let user = app.store.get_user(&scope, claims.sub).await?.filter(|user| user.state == UserState::Active);
+    let Some(claims) = app.tokens.users.verify::<Claims>(token, now) else { return Ok(None) };
+    let Some(expires_at) = signing::end_of(claims.iat, claims.exp, now) else { return Ok(None) };
+    standing(app, &Scope::of(claims.own), claims.sub, claims.lgn, expires_at).await
+}
+
+/// The user of a login, if both hold as the store says now; for a token that ends then.
+///
+/// # Errors
+/// When the store fails.
+pub async fn standing(
+    app: &App,
+    scope: &Scope,
+    user: UserId,
+    login: LoginId,
+    expires_at: Timestamp,
+) -> Result<Option<Person>> {
+    let now = app.clock.now();
+    let held = app.store.get_login(scope, login).await?;
+    let Some(held) = held.filter(|row| row.user == user && stands(row, now)) else { return Ok(None) };
+    let has_second_factor = held.factor_since.is_some();
+    let user = app.store.get_user(scope, user).await?.filter(|user| user.state == UserState::Active);
     Ok(user.map(|user| Person {
-        owner: claims.own,
+        owner: scope.owner(),
         user: user.id,
-        login: claims.lgn,
+        login: Some(login),
         role: user.role,
         email: user.email,
         name: user.name,
+        expires_at,
         has_second_factor,
         must_enrol: !has_second_factor && second_factor::is_required(app, user.role),
     }))

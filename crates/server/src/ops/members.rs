@@ -81,8 +81,8 @@ pub async fn change(app: &App, by: &Person, id: UserId, wish: UserChange, client
 pub async fn remove(app: &App, by: &Person, id: UserId, client: &Client) -> Result<()> {
     let scope = Scope::of(by.owner);
     let store = audited(app, &scope, &Actor::User(by.user), id, &json!({ "what": "user removed" }))?;
-    users::settle(store.delete_user(&scope, id, judge(by)).await?)?;
-    users::tell(app, Some(client), format!("user {id} was removed, by user {}", by.user));
+    users::settle(store.delete_user(&scope, id, judge(by), app.clock.now()).await?)?;
+    users::tell(app, &scope, Some(client), format!("user {id} was removed, by user {}", by.user));
     Ok(())
 }
 

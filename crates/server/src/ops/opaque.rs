@@ -4,10 +4,9 @@
 //! what makes a spent refresh token recognisable however long ago it was spent. Whether a token holds, the hash in the
 //! store says. Never stores one.
 
-use crate::ops::signing;
-use chatward_store::Store;
-use chatward_types::{Clock, Entropy, Error, OwnerId, Result, Secret, UserId};
-use chatward_vault::{Vault, base62_decode, base62_encode, derive, digest, equal_constant_time, hmac_sha256};
+use crate::ops::signing_keys::Source;
+use chatward_types::{Entropy, Error, OwnerId, Result, Secret, UserId};
+use chatward_vault::{base62_decode, base62_encode, derive, digest, equal_constant_time, hmac_sha256};
 use std::fmt;
 
 const PART: usize = 22;
@@ -15,6 +14,7 @@ const PART: usize = 22;
 /// The keys of everything about accounts that is not a signed token.
 pub struct AccountKeys {
     lookup: Secret<[u8; 32]>,
+    link: Secret<[u8; 32]>,
     refresh: Secret<[u8; 32]>,
     invitation: Secret<[u8; 32]>,
     recovery: Secret<[u8; 32]>,
@@ -54,13 +54,14 @@ impl AccountKeys {
     ///
     /// # Errors
     /// When the store or the vault fails, for example because the master key is another one.
-    pub async fn load(store: &Store, vault: &Vault, clock: &dyn Clock, entropy: &dyn Entropy) -> Result<Self> {
-        signing::active_key(store, vault, clock, entropy, "account").await.map(|key| Self::of(&key))
+    pub async fn load(source: Source<'_>) -> Result<Self> {
+        source.secret("account").await.map(|key| Self::of(&key))
     }
 
     fn of(key: &Secret<[u8; 32]>) -> Self {
         Self {
             lookup: derive(key, "account lookup"),
+            link: derive(key, "issuer link"),
             refresh: derive(key, "refresh token"),
             invitation: derive(key, "invitation"),
             recovery: derive(key, "recovery"),
@@ -71,6 +72,13 @@ impl AccountKeys {
     /// What an address is found by. It says nothing about the address to whoever lacks the key.
     pub fn lookup(&self, email: &str) -> String {
         hmac_sha256(&self.lookup, email.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// What an outside issuer's subject is found by.
+    pub fn link_lookup(&self, issuer: &str, subject: &str) -> String {
+        // The length says where the one ends, so that no two pairs are one text.
+        let text = format!("{}:{issuer}{subject}", issuer.len());
+        hmac_sha256(&self.link, text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// What the store holds of a recovery code: worth nothing without the key, nor with another user.
@@ -145,6 +153,7 @@ mod tests {
         let text = text.expose();
         let token = keys.parse(Kind::Refresh, text).expect("its own text");
         assert_eq!((token.owner, token.id, token.hash), (owner, [9; 16], hash));
+        assert_ne!(keys.refresh.expose(), keys.invitation.expose(), "each kind has a key of its own");
         assert!(keys.parse(Kind::Invitation, text).is_none());
         assert!(keys.parse(Kind::Invitation, &text.replace("cw_rt_", "cw_iv_")).is_none());
         assert!(keys.parse(Kind::Recovery, &text.replace("cw_rt_", "cw_rc_")).is_none());

@@ -6,12 +6,10 @@
 
 use crate::app::App;
 use crate::ops::signing::ISSUER;
+use crate::ops::strict_json;
 use chatward_types::{Error, ReceiptId, Result, SECOND, SessionId};
-use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::collections::HashSet;
-use std::fmt;
 use utoipa::ToSchema;
 
 /// Our signed word; exactly one of the two times is there.
@@ -76,7 +74,9 @@ pub fn of_export(app: &App, session: &SessionId, messages: usize, export: &Value
 
 /// Whether a receipt is ours and says what we signed. `export` is what stands beside it in an exported file.
 pub fn is_genuine(app: &App, receipt: &Receipt, export: Option<&Value>) -> bool {
-    let Some(claims) = app.tokens.receipts.verify::<Claims>(&receipt.signature) else { return false };
+    let Some(claims) = app.tokens.receipts.verify::<Claims>(&receipt.signature, app.clock.now()) else {
+        return false;
+    };
     let signed = Receipt {
         id: claims.jti,
         session: claims.sub,
@@ -157,75 +157,16 @@ fn write_canonical(value: &Value, out: &mut String) {
 pub fn read(text: &str) -> Result<(Receipt, Option<Value>)> {
     let none =
         || Error::invalid("There is no receipt in it. Give the whole answer of an erasure, or an exported file.");
-    let mut value: Value = serde_json::from_str(text).map_err(|_| none())?;
-    if serde_json::from_str::<Single>(text).is_err() {
+    let _: Value = serde_json::from_str(text).map_err(|_| none())?;
+    let Some(mut value) = strict_json::read::<Value>(text.as_bytes()) else {
         return Err(Error::invalid("A member stands twice in it; this is not as we wrote it."));
-    }
+    };
     let (receipt, rest) = match value.as_object_mut().and_then(|members| members.remove("receipt")) {
         Some(receipt) => (receipt, value.as_object().is_some_and(|rest| !rest.is_empty()).then_some(value)),
         None => (value, None),
     };
     let receipt: Receipt = serde_json::from_value(receipt).map_err(|_| none())?;
     Ok((receipt, rest))
-}
-
-/// Any JSON in which no object has a member twice.
-struct Single;
-
-impl<'de> Deserialize<'de> for Single {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(SingleVisitor)
-    }
-}
-
-struct SingleVisitor;
-
-impl<'de> Visitor<'de> for SingleVisitor {
-    type Value = Single;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON without doubled members")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Single, A::Error> {
-        let mut seen = HashSet::new();
-        while let Some(name) = members.next_key::<String>()? {
-            if !seen.insert(name) {
-                return Err(serde::de::Error::custom("a member stands twice"));
-            }
-            members.next_value::<Single>()?;
-        }
-        Ok(Single)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Single, A::Error> {
-        while items.next_element::<Single>()?.is_some() {}
-        Ok(Single)
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Single, E> {
-        Ok(Single)
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<Single, E> {
-        Ok(Single)
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<Single, E> {
-        Ok(Single)
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Single, E> {
-        Ok(Single)
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<Single, E> {
-        Ok(Single)
-    }
-
-    fn visit_unit<E>(self) -> Result<Single, E> {
-        Ok(Single)
-    }
 }
 
 #[cfg(test)]

@@ -68,7 +68,7 @@ async fn make_by(
     let row = RecoveryRow { user: id, hash: hash.to_vec(), made_by, created_at: now, expires_at: now + LIFE };
     let store = audited(app, scope, by, id, &json!({ "what": "recovery made" }))?;
     users::settle(store.insert_recovery(scope, &row, judge).await?)?;
-    users::tell(app, client, format!("{} made a recovery for user {id}", by.text()));
+    users::tell(app, scope, client, format!("{} made a recovery for user {id}", by.text()));
     Ok(Recovery { url: links::with_token(app, links::RECOVER, &token)?, token, expires_at: row.expires_at })
 }
 
@@ -86,7 +86,7 @@ pub async fn complete(app: &App, token: &str, password: &Secret<String>, client:
         return Err(refuse(app, client));
     }
     app.store.forget_login_attempts(&app.account_keys.lookup(&user.email)).await?;
-    users::tell(app, Some(client), format!("user {} set a password by a recovery; every login ended", user.id));
+    users::tell(app, &scope, Some(client), format!("user {} set a password by a recovery; every login ended", user.id));
     Ok(())
 }
 

@@ -44,7 +44,7 @@ pub async fn register(app: &App, new: &NewUser, client: &Client) -> Result<()> {
     let by = Actor::User(row.id);
     let store = audited(app, &scope, &by, row.id, &json!({ "what": "owner registered", "role": row.role.as_str() }))?;
     match store.register_owner(owner, &row.name, &row, &lookup, now).await {
-        Ok(()) => users::tell(app, Some(client), format!("user {} registered as owner {owner}", row.id)),
+        Ok(()) => users::tell(app, &scope, Some(client), format!("user {} registered as owner {owner}", row.id)),
         Err(error) if error.kind() == Kind::Conflict => {
             // As much is written for an address that has an account: one record.
             let detail = json!({ "what": "registration refused", "why": "the address has an account" });

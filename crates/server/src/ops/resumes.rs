@@ -43,7 +43,7 @@ pub fn mint(app: &App, owner: OwnerId, session: &SessionId, address: IpAddr) -> 
 
 /// Whose session a resume names, if it is one of ours, has not run out and comes from where it was given to.
 pub fn verify(app: &App, resume: &str, address: IpAddr) -> Option<(OwnerId, SessionId)> {
-    let claims: Claims = app.tokens.resumes.verify(resume)?;
+    let claims: Claims = app.tokens.resumes.verify(resume, app.clock.now())?;
     signing::end_of(claims.iat, claims.exp, app.clock.now())?;
     if claims.net != place_of(address) {
         return None;

@@ -41,6 +41,14 @@ pub fn is_required(app: &App, role: Role) -> bool {
     }
 }
 
+/// Whether proving no second factor is too little for this user: they have one, or must have one.
+///
+/// # Errors
+/// When the store fails.
+pub async fn is_needed_of(app: &App, scope: &Scope, user: UserId, role: Role) -> Result<bool> {
+    Ok(is_required(app, role) || active(app, scope, user).await?.is_some())
+}
+
 /// What a right password needs beside it: nothing, or a code that holds, which is taken by it. Returns since when the user
 /// has the factor that was proven.
 ///
@@ -84,7 +92,7 @@ pub fn needed() -> Error {
 /// # Errors
 /// [`Kind::Conflict`] when the user has one; [`Kind::Forbidden`] for a wrong password; [`Kind::Limited`] after too many.
 pub async fn begin(app: &App, person: &Person, password: &Secret<String>, client: &Client) -> Result<Begun> {
-    let scope = Scope::of(person.owner);
+    let (scope, login) = (Scope::of(person.owner), person.own_login()?);
     // Asked before the password, which must never forget attempts to guess the code of a factor that is active.
     if active(app, &scope, person.user).await?.is_some() {
         return Err(has_one());
@@ -97,13 +105,8 @@ pub async fn begin(app: &App, person: &Person, password: &Secret<String>, client
     backoff::succeed(app, &lookup, client).await?;
     let key = totp::generate(app.entropy.as_ref())?;
     let sealed = data_keys::of(app, &scope).await?.seal(&label(person.user), key.expose())?;
-    let row = SecondFactorRow {
-        user: person.user,
-        sealed,
-        begun_by: person.login,
-        begun_at: app.clock.now(),
-        confirmed_at: None,
-    };
+    let row =
+        SecondFactorRow { user: person.user, sealed, begun_by: login, begun_at: app.clock.now(), confirmed_at: None };
     if !app.store.begin_second_factor(&scope, &row).await? {
         return Err(has_one());
     }
@@ -124,10 +127,10 @@ pub async fn confirm(
     code: &Secret<String>,
     client: &Client,
 ) -> Result<Vec<Secret<String>>> {
-    let (scope, now) = (Scope::of(person.owner), app.clock.now());
+    let (scope, now, login) = (Scope::of(person.owner), app.clock.now(), person.own_login()?);
     let begun = app.store.get_second_factor(&scope, person.user).await?;
     let holds =
-        |row: &SecondFactorRow| row.confirmed_at.is_none() && row.begun_by == person.login && now < row.begun_at + LIFE;
+        |row: &SecondFactorRow| row.confirmed_at.is_none() && row.begun_by == login && now < row.begun_at + LIFE;
     let begun = begun.filter(holds).ok_or_else(nothing_begun)?;
     let lookup = app.account_keys.lookup(&person.email);
     backoff::count(app, &lookup, client).await?;
@@ -138,7 +141,7 @@ pub async fn confirm(
     // Nothing that can fail comes after the change, or its codes would be shown to nobody.
     backoff::succeed(app, &lookup, client).await?;
     let fresh = recovery_codes::generate(app, person.owner, person.user)?;
-    let activation = Activation { login: person.login, sealed: &begun.sealed, step, codes: &fresh.hashes, now };
+    let activation = Activation { login, sealed: &begun.sealed, step, codes: &fresh.hashes, now };
     let entry = record(app, person.owner, person.user, &Actor::User(person.user), "second factor activated")?;
     if !trail::audited(app, entry).activate_second_factor(&scope, person.user, activation).await? {
         return Err(nothing_begun());

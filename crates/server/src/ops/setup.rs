@@ -59,7 +59,7 @@ pub async fn complete(app: &App, token: &str, new: &NewUser, client: &Client) ->
         return Err(refuse(app, client));
     }
     remove_file(app);
-    users::tell(app, Some(client), format!("the first user, {}, was made with the set-up token", row.id));
+    users::tell(app, &scope, Some(client), format!("the first user, {}, was made with the set-up token", row.id));
     logins::begin(app, &scope, &row, client).await
 }
 

@@ -5,8 +5,10 @@ use crate::client::Client;
 use crate::ops::origins;
 use crate::ops::site_settings::Settings;
 use crate::ops::trail::{self, Actor};
-use chatward_store::{NewSite, SiteRow, Store};
-use chatward_types::{Environment, Error, EventName, JobId, Kind, Outcome, OwnerId, Result, Scope, Severity, SiteId};
+use chatward_store::{NewSite, SiteKeyRow, SiteRow, Store};
+use chatward_types::{
+    Environment, Error, EventName, JobId, Kind, Outcome, OwnerId, Result, Scope, Severity, SiteId, Timestamp,
+};
 use chatward_vault::PublishableKey;
 use quick_cache::sync::Cache;
 use serde_json::json;
@@ -30,8 +32,10 @@ pub struct Site {
     pub id: SiteId,
     /// Its tenant.
     pub owner: OwnerId,
-    /// The publishable key that pages carry.
+    /// The current publishable key.
     pub key: Box<str>,
+    /// Every key that it has or had, with its end.
+    pub keys: Box<[(Box<str>, Option<Timestamp>)]>,
     /// The address that the crawl starts from.
     pub url: Box<str>,
     /// Its name.
@@ -46,7 +50,7 @@ pub struct Site {
 
 impl Site {
     /// The site of a row; one whose settings cannot be read asks its visitors for consent.
-    pub fn of(row: SiteRow) -> Self {
+    pub fn of(row: SiteRow, keys: Vec<SiteKeyRow>) -> Self {
         let settings = Settings::read_known(&row.settings).unwrap_or_else(|error| {
             tracing::error!(site = %row.id, error = error.source_line(), "the settings of a site cannot be read; asking its visitors for consent");
             Settings { consent: Some(true), ..Settings::default() }
@@ -55,12 +59,23 @@ impl Site {
             id: row.id,
             owner: row.owner,
             key: row.publishable_key.into(),
+            keys: keys.into_iter().map(|key| (key.publishable_key.into(), key.honoured_until)).collect(),
             url: row.url.into(),
             name: row.name.into(),
             origins: row.origins.into(),
             settings,
             generation: row.index_generation,
         }
+    }
+
+    /// Whether the site answers to this key now.
+    pub fn honours(&self, key: &str, now: Timestamp) -> bool {
+        self.honoured(now).any(|own| own == key)
+    }
+
+    /// The keys that the site answers to: the current one, and those that were rotated a short while ago.
+    pub fn honoured(&self, now: Timestamp) -> impl Iterator<Item = &str> {
+        self.keys.iter().filter(move |(_, end)| end.is_none_or(|end| end > now)).map(|(key, _)| &**key)
     }
 
     /// Whether `origin` is one of the site's.
@@ -167,10 +182,15 @@ pub async fn by_key(app: &App, text: &str, client: &Client) -> Result<Option<Arc
         Some((owner, id)) => by_id(app, &Scope::of(owner), id).await?,
         None => None,
     };
-    if site.is_none() {
+    let Some(site) = site else {
         refuse("an unknown publishable key");
+        return Ok(None);
+    };
+    if !site.honours(text, app.clock.now()) {
+        refuse("a publishable key that was rotated or revoked");
+        return Ok(None);
     }
-    Ok(site)
+    Ok(Some(site))
 }
 
 /// A site of the scope's owner.
@@ -183,7 +203,8 @@ pub async fn by_id(app: &App, scope: &Scope, id: SiteId) -> Result<Option<Arc<Si
     }
     let forgotten = app.sites.forgotten.load(Ordering::Acquire);
     let Some(row) = app.store.get_site(scope, id).await? else { return Ok(None) };
-    let site = Arc::new(Site::of(row));
+    let keys = app.store.site_keys(&Scope::of(row.owner), id).await?;
+    let site = Arc::new(Site::of(row, keys));
     app.sites.by_id.insert(id, Arc::clone(&site));
     if app.sites.forgotten.load(Ordering::Acquire) != forgotten {
         // Something changed while this was read; it may have been this site.

@@ -88,7 +88,7 @@ pub async fn trade(app: &App, ticket: &str, client: &Client) -> Result<Traded> {
             "This ticket does not hold. Get a new one with POST /api/v1/widget/tickets and trade it within 30 seconds.",
         )
     };
-    let Some(claims) = app.tokens.tickets.verify::<Claims>(ticket) else {
+    let Some(claims) = app.tokens.tickets.verify::<Claims>(ticket, app.clock.now()) else {
         return Err(refused("a ticket that is none of ours"));
     };
     let Some(ends_at) = signing::end_of(claims.iat, claims.exp, app.clock.now()) else {

@@ -4,10 +4,11 @@
 //! the session is looked up as well, so that a deleted one ends at once.
 
 use crate::ops::signing::{self, ISSUER, Ring};
-use chatward_store::Store;
-use chatward_types::{Clock, Entropy, OwnerId, Result, SECOND, SessionId, SiteId, Timestamp};
-use chatward_vault::{SessionIds, Vault};
+use crate::ops::signing_keys::Source;
+use chatward_types::{Entropy, OwnerId, Result, SECOND, SessionId, SiteId, Timestamp};
+use chatward_vault::SessionIds;
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 
 /// Who a valid visitor token speaks for; a request extension.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,9 +28,12 @@ pub struct Visitor {
 /// The keys that mint and check tokens and session ids, one ring a purpose.
 #[derive(Debug)]
 pub struct Tokens {
-    visitors: Ring,
+    /// For visitors' bearer tokens.
+    pub visitors: Ring,
     /// For `ops::logins`.
     pub users: Ring,
+    /// For `ops::devices`.
+    pub devices: Ring,
     /// For `ops::tickets`.
     pub tickets: Ring,
     /// For `ops::resumes`.
@@ -37,6 +41,7 @@ pub struct Tokens {
     /// For `ops::receipts`.
     pub receipts: Ring,
     sessions: SessionIds,
+    news: watch::Sender<u64>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -57,17 +62,46 @@ impl Tokens {
     ///
     /// # Errors
     /// When the store or the vault fails, for example because the master key is another one.
-    pub async fn load(store: &Store, vault: &Vault, clock: &dyn Clock, entropy: &dyn Entropy) -> Result<Self> {
-        let session_key = signing::active_key(store, vault, clock, entropy, "session").await?;
-        let ring = async |purpose| Ring::load(store, vault, clock, entropy, purpose).await;
+    pub async fn load(source: Source<'_>) -> Result<Self> {
+        let session_key = source.secret("session").await?;
+        let ring = async |purpose| Ring::of(purpose, source.keys(purpose).await?);
         Ok(Self {
             visitors: ring(signing::VISITOR).await?,
             users: ring(signing::USER).await?,
+            devices: ring(signing::DEVICE).await?,
             tickets: ring(signing::TICKET).await?,
             resumes: ring(signing::RESUME).await?,
             receipts: ring(signing::RECEIPT).await?,
             sessions: SessionIds::new(&session_key),
+            news: watch::Sender::new(0),
         })
+    }
+
+    /// Every ring; a test holds them equal to [`signing::PURPOSES`].
+    pub fn rings(&self) -> [&Ring; signing::PURPOSES.len()] {
+        [&self.visitors, &self.users, &self.devices, &self.tickets, &self.resumes, &self.receipts]
+    }
+
+    /// Reads the keys of a purpose again, or of every one, and tells whoever waits for it.
+    ///
+    /// # Errors
+    /// When the store or the vault fails; the ring stays as it is.
+    pub async fn reload(&self, source: Source<'_>, purpose: Option<&str>) -> Result<()> {
+        for ring in self.rings().into_iter().filter(|ring| purpose.is_none_or(|name| name == ring.purpose().name)) {
+            ring.replace(source.keys(ring.purpose()).await?)?;
+        }
+        self.news.send_modify(|turn| *turn = turn.wrapping_add(1));
+        Ok(())
+    }
+
+    /// Hears of every rotation from now on.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.news.subscribe()
+    }
+
+    /// Whether the key that signed a token of ours, which was checked before, still checks.
+    pub fn still_signed(&self, token: &str, now: Timestamp) -> bool {
+        self.rings().into_iter().any(|ring| ring.still_names_a_key(token, now))
     }
 
     /// Mints a token for a visitor.
@@ -89,8 +123,8 @@ impl Tokens {
 
     /// Who the token speaks for, or nothing when it is not one of ours or no longer holds.
     pub fn verify_visitor(&self, token: &str, now: Timestamp) -> Option<Visitor> {
-        let claims: Claims = self.visitors.verify(token)?;
-        let expires_at = signing::end_of(claims.iat, claims.exp, now)?;
+        let (claims, until): (Claims, Timestamp) = self.visitors.check(token, now)?;
+        let expires_at = signing::end_of(claims.iat, claims.exp, now)?.min(until);
         Some(Visitor {
             owner: claims.own,
             site: claims.site,
@@ -126,10 +160,12 @@ mod tests {
         Tokens {
             visitors: Ring::sample(signing::VISITOR),
             users: Ring::sample(signing::USER),
+            devices: Ring::sample(signing::DEVICE),
             tickets: Ring::sample(signing::TICKET),
             resumes: Ring::sample(signing::RESUME),
             receipts: Ring::sample(signing::RECEIPT),
             sessions: SessionIds::new(&Secret::new([7_u8; 32])),
+            news: watch::Sender::new(0),
         }
     }
 
@@ -142,6 +178,12 @@ mod tests {
             origin: "https://shop.example".into(),
             expires_at: NOW + 3600 * SECOND,
         }
+    }
+
+    #[test]
+    fn every_purpose_has_its_ring() {
+        let tokens = tokens();
+        assert_eq!(tokens.rings().map(Ring::purpose), signing::PURPOSES);
     }
 
     #[test]

@@ -6,9 +6,11 @@
 //! waits in a bounded reserve. What happens often stays in the security log alone.
 
 use crate::app::App;
+use crate::ops::signing_keys::Source;
+use arc_swap::ArcSwap;
 use chatward_store::{Store, TrailEntry, TrailRow};
-use chatward_types::{Clock, Entropy, Error, EventName, Kind, OwnerId, Result, Secret, UserId};
-use chatward_vault::{Vault, hmac_sha256};
+use chatward_types::{Error, EventName, Kind, OwnerId, Result, Secret, UserId};
+use chatward_vault::hmac_sha256;
 use serde_json::Value;
 use std::collections::VecDeque;
 use std::fmt::Write as _;
@@ -46,17 +48,19 @@ impl Actor {
     }
 }
 
+type TrailKeys = Vec<(String, Arc<Secret<[u8; 32]>>)>;
+
 /// The keys of the trail, and the records that wait.
 pub struct Trail {
     /// The one that signs is the first.
-    keys: Vec<(String, Arc<Secret<[u8; 32]>>)>,
+    keys: ArcSwap<TrailKeys>,
     reserve: Mutex<VecDeque<Arc<TrailEntry>>>,
     lost: AtomicU64,
 }
 
 impl std::fmt::Debug for Trail {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Trail").field("keys", &self.keys.len()).field("waiting", &self.waiting()).finish()
+        f.debug_struct("Trail").field("keys", &self.keys.load().len()).field("waiting", &self.waiting()).finish()
     }
 }
 
@@ -65,15 +69,23 @@ impl Trail {
     ///
     /// # Errors
     /// When the store or the vault fails.
-    pub async fn load(store: &Store, vault: &Vault, clock: &dyn Clock, entropy: &dyn Entropy) -> Result<Self> {
-        let keys = super::signing::ring_of(store, vault, clock, entropy, PURPOSE).await?;
-        let keys = keys.into_iter().map(|(id, key)| (id, Arc::new(key))).collect();
+    pub async fn load(source: Source<'_>) -> Result<Self> {
+        let keys = ArcSwap::from_pointee(read_keys(source).await?);
         Ok(Self { keys, reserve: Mutex::default(), lost: AtomicU64::new(0) })
     }
 
+    /// Reads the ring again, after a rotation.
+    ///
+    /// # Errors
+    /// When the store or the vault fails; the ring stays as it is.
+    pub async fn reload(&self, source: Source<'_>) -> Result<()> {
+        self.keys.store(Arc::new(read_keys(source).await?));
+        Ok(())
+    }
+
     /// The id and the key that sign.
-    fn active(&self) -> Result<&(String, Arc<Secret<[u8; 32]>>)> {
-        self.keys.first().ok_or_else(|| Error::internal("the ring of the audit trail is empty"))
+    fn active(&self) -> Result<(String, Arc<Secret<[u8; 32]>>)> {
+        self.keys.load().first().cloned().ok_or_else(|| Error::internal("the ring of the audit trail is empty"))
     }
 
     /// Whether a key of the ring signed this record as it is.
@@ -87,12 +99,14 @@ impl Trail {
     /// [`Kind::Internal`] when the ring is empty.
     pub fn sign(&self, text: &str) -> Result<(String, String)> {
         let (id, key) = self.active()?;
-        Ok((id.clone(), hex(&hmac_sha256(key, text.as_bytes()))))
+        let code = hex(&hmac_sha256(&key, text.as_bytes()));
+        Ok((id, code))
     }
 
     /// Whether the key of this id signed the text.
     pub fn signed(&self, key_id: &str, text: &str, hash: &str) -> bool {
-        let key = self.keys.iter().find(|(id, _)| id == key_id);
+        let keys = self.keys.load();
+        let key = keys.iter().find(|(id, _)| id == key_id);
         key.is_some_and(|(_, key)| same(&hex(&hmac_sha256(key, text.as_bytes())), hash))
     }
 
@@ -134,7 +148,6 @@ pub fn entry(
     detail: &Value,
 ) -> Result<Arc<TrailEntry>> {
     let (key_id, key) = app.trail.active()?;
-    let key = Arc::clone(key);
     Ok(Arc::new(TrailEntry {
         name: name.as_str(),
         at: app.clock.now(),
@@ -142,7 +155,7 @@ pub fn entry(
         actor: by.text(),
         subject: subject.to_owned(),
         detail: detail.to_string(),
-        key_id: key_id.clone(),
+        key_id,
         sign: Arc::new(move |text| hex(&hmac_sha256(&key, text.as_bytes()))),
     }))
 }
@@ -204,6 +217,11 @@ pub async fn flush_reserve(app: &App) -> Result<()> {
             reserve.pop_front();
         }
     }
+}
+
+async fn read_keys(source: Source<'_>) -> Result<TrailKeys> {
+    let keys = source.secrets(PURPOSE).await?;
+    Ok(keys.into_iter().map(|(id, key)| (id, Arc::new(key))).collect())
 }
 
 fn hex(bytes: &[u8]) -> String {

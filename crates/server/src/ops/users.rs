@@ -119,7 +119,7 @@ async fn insert(app: &App, scope: &Scope, row: &UserRow, what: &str) -> Result<(
         Kind::Conflict => Error::new(Kind::Conflict, "conflict", "This address has an account already."),
         _ => error,
     })?;
-    tell(app, None, format!("user {} was added as {}", row.id, row.role.as_str()));
+    tell(app, scope, None, format!("user {} was added as {}", row.id, row.role.as_str()));
     Ok(())
 }
 
@@ -174,7 +174,7 @@ pub async fn reset_password(app: &App, scope: &Scope, user: &UserRow, password: 
         return Err(Error::not_found());
     }
     app.store.forget_login_attempts(&app.account_keys.lookup(&user.email)).await?;
-    tell(app, None, format!("the password of user {} was set anew", user.id));
+    tell(app, scope, None, format!("the password of user {} was set anew", user.id));
     Ok(())
 }
 
@@ -197,7 +197,7 @@ pub(super) async fn forget_attempts(
     let store = audited(app, scope, by, user.id, &json!({ "what": "attempts forgotten" }))?;
     let forgotten = store.forget_login_attempts(&app.account_keys.lookup(&user.email)).await?;
     if forgotten {
-        tell(app, client, format!("user {} may try again to log in, by {}", user.id, by.text()));
+        tell(app, scope, client, format!("user {} may try again to log in, by {}", user.id, by.text()));
     }
     Ok(forgotten)
 }
@@ -230,7 +230,7 @@ pub(super) async fn change(
     };
     settle(changed)?;
     let what: Vec<&str> = [role, state, wish.name.as_ref().map(|_| "called otherwise")].into_iter().flatten().collect();
-    tell(app, client, format!("user {id} is {} now, by {}", what.join(" and "), by.text()));
+    tell(app, scope, client, format!("user {id} is {} now, by {}", what.join(" and "), by.text()));
     Ok(())
 }
 
@@ -262,8 +262,8 @@ fn record(app: &App, scope: &Scope, by: &Actor, id: UserId, detail: &Value) -> R
 }
 
 /// Tells that something about users changed.
-pub(super) fn tell(app: &App, client: Option<&Client>, what: String) {
-    let event = app.event(EventName::UserChanged, Severity::Info, Outcome::Success).detail(what);
+pub(super) fn tell(app: &App, scope: &Scope, client: Option<&Client>, what: String) {
+    let event = app.event(EventName::UserChanged, Severity::Info, Outcome::Success).owner(scope.owner()).detail(what);
     match client {
         Some(client) => event.of(client).emit(),
         None => event.emit(),

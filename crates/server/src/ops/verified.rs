@@ -2,7 +2,7 @@
 //!
 //! Keyed by the digest of the whole token, so that a look-up proves that every byte is one of those that were checked.
 //! Only the signature and the form are remembered; the expiry is compared each time, and the session, which a deletion
-//! ends at once, is looked up by the caller as ever.
+//! ends at once, is looked up by the caller as ever. What was checked before a rotation is checked again after it.
 
 use crate::app::App;
 use crate::ops::tokens::Visitor;
@@ -16,7 +16,7 @@ const KEPT: usize = 10_000;
 const LONGEST: usize = 2048;
 
 /// The bounded cache.
-pub struct VerifiedTokens(Cache<[u8; 32], Arc<Visitor>>);
+pub struct VerifiedTokens(Cache<[u8; 32], (u64, Arc<Visitor>)>);
 
 impl fmt::Debug for VerifiedTokens {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -37,10 +37,12 @@ pub fn visitor(app: &App, token: &str) -> Option<Arc<Visitor>> {
         return app.tokens.verify_visitor(token, now).map(Arc::new);
     }
     let digest = chatward_vault::digest(token.as_bytes());
-    if let Some(known) = app.verified.0.get(&digest) {
+    // Read before the check, so that what a rotation overtakes is kept under the number of the keys before it.
+    let generation = app.tokens.visitors.generation();
+    if let Some((_, known)) = app.verified.0.get(&digest).filter(|(checked, _)| *checked == generation) {
         return (known.expires_at > now).then_some(known);
     }
     let visitor = Arc::new(app.tokens.verify_visitor(token, now)?);
-    app.verified.0.insert(digest, Arc::clone(&visitor));
+    app.verified.0.insert(digest, (generation, Arc::clone(&visitor)));
     Some(visitor)
 }

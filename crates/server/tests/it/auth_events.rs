@@ -117,7 +117,7 @@ async fn every_authentication_event_is_told_with_its_address_and_without_the_cre
     let me = walk.call(Method::GET, "/api/v1/auth/me", "forged.access.token", &Value::Null).await;
     walk.told(&me, "a forged access token", 401, "TOKEN_REFUSED", "refused").await;
     let me = walk.call(Method::GET, "/api/v1/auth/me", "", &Value::Null).await;
-    walk.told(&me, "no access token", 401, "TOKEN_REFUSED", "refused").await;
+    walk.told(&me, "no access token", 401, "CREDENTIAL_MISSING", "refused").await;
     let bob = Tokens::of(&walk.call(Method::POST, "/api/v1/auth/login", "", &login("bob", PASSWORD)).await);
     let list = walk.call(Method::GET, "/api/v1/account/sessions", &bob.access, &Value::Null).await.json();
     let others = list["sessions"].as_array().unwrap().iter().find(|login| login["current"] == false).unwrap();

@@ -5,7 +5,7 @@
 
 use crate::world::{Call, QUESTION, Reply, SHOP, STRANGER, Visitor, World};
 use chatward::ops::opaque::Kind;
-use chatward::routes::{self, Policy, Row};
+use chatward::routes::{self, Policy, Row, SocketCaller, SocketPolicy};
 use chatward_store::{HotRow, MessageRow, MessageState, Role};
 use chatward_types::{Clock, MessageId, SECOND, Scope, SessionId};
 use chatward_vault::SystemEntropy;
@@ -73,11 +73,15 @@ fn checked(world: &World, reply: &Reply, what: &str) -> Value {
 }
 
 /// A well-formed call of a route.
-fn call_of(world: &World, visitor: &Visitor, key: &str, access: &str, row: &Row) -> Call {
+fn call_of(world: &World, visitor: &Visitor, [key, access, device]: [&str; 3], row: &Row) -> Call {
     let path = world.concrete(row.path);
     let call = match row.policy {
         Policy::Manage(..) => world.with(key, row.method.clone(), &path),
         Policy::User(_) | Policy::Enrolment => world.with(access, row.method.clone(), &path),
+        Policy::WebSocket(SocketPolicy { caller: SocketCaller::User(_), .. }) => {
+            world.with(access, row.method.clone(), &path)
+        }
+        Policy::Device | Policy::WebSocket(_) => world.with(device, row.method.clone(), &path),
         Policy::SignIn => world.call(row.method.clone(), &path),
         _ => world.by(visitor, row.method.clone(), &path),
     };
@@ -112,6 +116,7 @@ async fn with_the_store_gone_no_route_says_more_than_the_constant() {
             let key = world.key().await;
             let user = world.user("ann@example.test", chatward_types::Role::Owner).await;
             let access = world.access(world.app.owner, &user).await;
+            let (_, device) = world.device("terminal-1").await;
             assert_eq!(world.ask(&visitor, QUESTION).await.status, StatusCode::OK);
             if !warm {
                 // A restart forgets every cached site and session, so that each route must ask the store.
@@ -122,7 +127,7 @@ async fn with_the_store_gone_no_route_says_more_than_the_constant() {
             world.clock.advance(2 * SECOND);
             let mut broken = Vec::new();
             for row in routes::rows() {
-                let reply = call_of(&world, &visitor, &key, &access, &row).send().await;
+                let reply = call_of(&world, &visitor, [&key, &access, &device], &row).send().await;
                 let what = format!("{} {} on {engine:?}", row.method, row.path);
                 if reply.status.is_success() {
                     continue;

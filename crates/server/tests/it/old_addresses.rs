@@ -55,9 +55,13 @@ async fn no_whole_address_is_left_anywhere_when_its_time_is_over() {
         // An account's attempt, a refusal, and a block that ends.
         let login = json!({ "email": "a@example.test", "password": "not the password" });
         from(Method::POST, "/api/v1/auth/login").json(&login).send().await;
-        blocks::block(&world.app, CLIENT, Some(HOUR), "flooded", &BY).await.unwrap();
+        blocks::block(&world.app, CLIENT, blocks::Block { reason: "flooded", length: Some(HOUR), force: false }, &BY)
+            .await
+            .unwrap();
         assert_eq!(from(Method::GET, "/docs").send().await.status, StatusCode::FORBIDDEN);
-        blocks::block(&world.app, "203.0.113.78", Some(HOUR), "", &BY).await.unwrap();
+        blocks::block(&world.app, "203.0.113.78", blocks::Block { reason: "", length: Some(HOUR), force: false }, &BY)
+            .await
+            .unwrap();
         blocks::unblock(&world.app, "203.0.113.78", &BY).await.unwrap();
 
         let text = text_of(&world).await;
@@ -100,7 +104,7 @@ async fn a_block_that_holds_keeps_what_it_blocks_and_the_trail_its_network() {
         .set("server.client_address_header", "x-forwarded-for")
         .start()
         .await;
-    blocks::block(&world.app, CLIENT, None, "", &BY).await.unwrap();
+    blocks::block(&world.app, CLIENT, blocks::Block { reason: "", length: None, force: false }, &BY).await.unwrap();
     world.clock.advance(30 * DAY);
     jobs::run_housekeeping(&world.app).await.unwrap();
     blocks::refresh(&world.app).await.unwrap();

@@ -40,7 +40,11 @@ pub(crate) fn key_of(text: &str) -> totp::Key {
 
 /// A world without limits in the way.
 pub(crate) fn roomy() -> Builder {
-    World::builder().set("limits.api_requests", 10_000).set("limits.sign_in_per_minute", 10_000)
+    World::builder()
+        .set("limits.api_requests", 10_000)
+        .set("limits.per_minute", 10_000)
+        .set("limits.per_hour", 100_000)
+        .set("limits.sign_in_per_minute", 10_000)
 }
 
 impl World {

@@ -2,13 +2,14 @@
 
 #![expect(clippy::expect_used, reason = "helpers of tests fail by panicking, as tests do")]
 
-use crate::people::roomy;
+use crate::frames::sockets_world;
+use crate::socket_walk::{self, Case, Devices};
 use crate::world::{QUESTION, Reply, SHOP, STRANGER, Visitor, World};
 use base64::Engine as _;
 use chatward::ops::blocks::{self, Block};
 use chatward::ops::trail::Actor;
 use chatward::ops::{issued_keys, lockdown};
-use chatward::routes::{self, Class, Policy, Row};
+use chatward::routes::{self, Class, Policy, Row, SocketCaller};
 use chatward_store::{JobState, SiteRow, UserRow, UserState};
 use chatward_types::{DAY, Environment, KeyScope, MINUTE, OwnerId, Role, Scope, SessionId};
 use chatward_vault::{SecretKey, SystemEntropy};
@@ -53,7 +54,7 @@ async fn visitor_at(world: &World, site: &SiteRow, origin: &str) -> Visitor {
 }
 
 /// Calls a row with a body that it would accept.
-async fn call(world: &World, row: &Row, message_id: &str, headers: &[(&str, &str)]) -> Reply {
+pub(crate) async fn call(world: &World, row: &Row, message_id: &str, headers: &[(&str, &str)]) -> Reply {
     let address = prepare(world, row).await;
     let mut call = world.call(row.method.clone(), &address);
     for (name, value) in headers {
@@ -261,10 +262,10 @@ impl People {
     }
 }
 
-/// Whether whoever may call the row was let in: the id of a login, a user or an invitation in the address is nobody's here,
-/// and nobody has a second factor.
+/// Whether whoever may call the row was let in: the id of a login, a user, a device, an invitation or a key in the address
+/// is nobody's here, and nobody has a second factor.
 fn passes(row: &Row, reply: &Reply) -> bool {
-    let nobodys = ["{login}", "{user}", "{invitation}"].iter().any(|name| row.path.contains(name));
+    let nobodys = ["{login}", "{user}", "{device}", "{invitation}", "{key}"].iter().any(|name| row.path.contains(name));
     reply.status.is_success()
         || (nobodys && reply.status == StatusCode::NOT_FOUND)
         || (row.policy == Policy::Enrolment && reply.code() == "no_second_factor")
@@ -313,12 +314,15 @@ fn assert_refused(reply: &Reply, status: u16, what: &str) {
 
 #[tokio::test]
 async fn every_route_refuses_whom_its_policy_does_not_name() {
-    let world = roomy().set("limits.per_minute", 1000).start().await;
+    let world = sockets_world().set("limits.per_minute", 1000).set("sockets.max_per_address", 1000).start().await;
     let other = other_owner(&world).await;
     // They need the clock to move on, which ends visitors' tokens; so the visitors come after.
     let keys = Keys::new(&world, &other).await;
     let other = Other { visitor: visitor_of(&world, &other.site).await, ..other };
-    let people = People::new(&world, &other).await;
+    let devices = Devices::new(&world, other.site.owner).await;
+    let other = Other { visitor: visitor_of(&world, &other.site).await, ..other };
+    let mut people = People::new(&world, &other).await;
+    people.refused.push(("a device", format!("Bearer {}", devices.good)));
     let visitor = world.visitor().await;
     let answer = world.ask(&visitor, QUESTION).await.json();
     let message = answer["message_id"].as_str().unwrap_or_default();
@@ -335,6 +339,8 @@ async fn every_route_refuses_whom_its_policy_does_not_name() {
         format!("Basic {}", visitor.token),
         format!("Bearer {}", visitor.session),
         format!("Bearer {}", world.site.publishable_key),
+        format!("Bearer {}", devices.good),
+        format!("Bearer {}", world.access(world.app.owner, &people.users[3]).await),
     ];
     let foreign = format!("Bearer {}", other.visitor.token);
     let mut seen = BTreeSet::new();
@@ -401,6 +407,61 @@ async fn every_route_refuses_whom_its_policy_does_not_name() {
                 assert_eq!(reply.code(), "token_invalid");
                 people.walk(&world, &row, least, &bearer).await;
             }
+            Policy::Device => {
+                let owner = world.access_again(world.app.owner, &people.users[3]).await;
+                let refused = devices.refused.iter().map(|(who, token)| (*who, format!("Bearer {token}")));
+                let others = [
+                    ("an owner", format!("Bearer {owner}")),
+                    ("a visitor", bearer.clone()),
+                    ("a program with a secret key", keys.good.clone()),
+                ];
+                assert_refused(&ask(&[]).await, 401, &what("nobody"));
+                for (who, token) in refused.chain(others) {
+                    let reply = ask(&[("authorization", &token)]).await;
+                    assert_refused(&reply, 401, &what(who));
+                    assert_eq!(reply.code(), "device_token_invalid", "{}", what(who));
+                }
+                let good = format!("Bearer {}", devices.good);
+                for (name, value) in FOREIGN_PAGES.into_iter().chain([("origin", world.own_origin().as_str())]) {
+                    let reply = ask(&[("authorization", &good), (name, value)]).await;
+                    assert_refused(&reply, 403, &what("a device in a page"));
+                    assert_eq!(reply.header("access-control-allow-origin"), "");
+                }
+                let (ours, theirs) = (ask(&[("authorization", &good)]).await, format!("Bearer {}", devices.others));
+                let theirs = ask(&[("authorization", &theirs)]).await;
+                assert!(
+                    ours.status.is_success() && theirs.status.is_success(),
+                    "{}: {}",
+                    what("a device"),
+                    ours.text()
+                );
+                assert_ne!(ours.json()["device"], theirs.json()["device"], "each for itself");
+            }
+            Policy::WebSocket(policy) => {
+                let mut cases: Vec<Case> = Vec::new();
+                let bare = |token: &str| token.trim_start_matches("Bearer ").to_owned();
+                for (who, token) in people.refused.iter().filter(|(who, _)| *who != "a device") {
+                    cases.push(((*who).to_owned(), bare(token), Some(401)));
+                }
+                for (who, token) in &devices.refused {
+                    cases.push(((*who).to_owned(), token.clone(), Some(401)));
+                }
+                cases.push(("a visitor".to_owned(), visitor.token.clone(), Some(401)));
+                cases.push(("a program with a secret key".to_owned(), bare(&keys.good), Some(401)));
+                for user in &people.users {
+                    let refusal = match policy.caller {
+                        SocketCaller::Device => Some(401),
+                        SocketCaller::User(least) => (user.role < least).then_some(403),
+                    };
+                    let token = world.access_again(world.app.owner, user).await;
+                    cases.push((user.role.as_str().to_owned(), token, refusal));
+                }
+                for (who, token) in [("a device", &devices.good), ("another owner's device", &devices.others)] {
+                    let refusal = (policy.caller != SocketCaller::Device).then_some(401);
+                    cases.push((who.to_owned(), token.clone(), refusal));
+                }
+                socket_walk::walk(&world, &row, policy, &cases).await;
+            }
             Policy::SignIn => {
                 for (name, value) in FOREIGN_PAGES {
                     let reply = ask(&[(name, value)]).await;
@@ -450,7 +511,7 @@ async fn every_route_refuses_whom_its_policy_does_not_name() {
             }
         }
     }
-    assert_eq!(seen.len(), 10, "every policy is on some route: {seen:?}");
+    assert_eq!(seen.len(), 14, "every policy is on some route: {seen:?}");
     let state = world.by(&visitor, Method::GET, "/api/v1/widget/session").send().await;
     assert_eq!(state.json()["messages"].as_array().map(Vec::len), Some(2), "all of it changed nothing");
 }
@@ -499,8 +560,15 @@ async fn the_description_of_the_api_is_the_route_table() {
     for row in &rows {
         let operation = &described[&(row.path.to_owned(), row.method.to_string())];
         let needs_token = operation["security"].as_array().is_some_and(|list| !list.is_empty());
-        let authenticates =
-            matches!(row.policy, Policy::Visitor | Policy::Manage(..) | Policy::User(_) | Policy::Enrolment);
+        let authenticates = matches!(
+            row.policy,
+            Policy::Visitor
+                | Policy::Manage(..)
+                | Policy::User(_)
+                | Policy::Enrolment
+                | Policy::Device
+                | Policy::WebSocket(_)
+        );
         assert_eq!(needs_token, authenticates, "{} {}", row.method, row.path);
         let status = |code: &str| operation["responses"].as_object().is_some_and(|codes| codes.contains_key(code));
         // A ticket is a credential in the body, and so are passwords and refresh tokens.

@@ -5,7 +5,7 @@
 use crate::world::{Builder, World, fake_key};
 use chatward::ops::notice;
 use chatward::ops::sites::{self, Site};
-use chatward_types::{Clock, DAY, Scope};
+use chatward_types::{DAY, Scope};
 use http::StatusCode;
 use serde_json::json;
 
@@ -126,7 +126,7 @@ async fn the_notice_speaks_the_sites_language_or_the_one_that_is_asked_for() {
     // Every language fills every gap.
     let scope = Scope::of(world.app.owner);
     let row = world.app.store.get_site(&scope, world.site.id).await.unwrap().unwrap();
-    let site = Site::of(row);
+    let site = Site::of(row, Vec::new());
     for language in chatward::ops::site_settings::INTERFACE_LANGUAGES {
         let text = notice::of(&world.app, &site, Some(language)).text();
         assert!(!text.contains(['{', '}']) && text.lines().count() > 25, "{text}");
@@ -150,7 +150,7 @@ async fn the_notice_is_a_page_that_runs_nothing_and_that_nobody_frames() {
         assert_eq!(world.get(&format!("/privacy/{key}")).await.status, StatusCode::NOT_FOUND, "{key}");
     }
     let forms = |language: &str| {
-        let site = Site::of(world.site.clone());
+        let site = Site::of(world.site.clone(), Vec::new());
         let notice = notice::of(&world.app, &site, Some(language));
         [notice.text(), notice.markdown(), notice.html()]
     };

@@ -8,7 +8,7 @@ use crate::process::{add_site, command, run};
 use crate::world::World;
 use chatward::ops::trail_heads::{self, Heads};
 use chatward::ops::trail_verify::{self, Report, Wrong};
-use chatward::ops::{issued_keys, sites, trail, trail_webhook};
+use chatward::ops::{issued_keys, key_lookup, sites, trail, trail_webhook};
 use chatward_store::{Engine, TrailRow};
 use chatward_testkit::provider::{FakeProvider, Reply as Script};
 use chatward_types::{Clock, DAY, KeyScope, MINUTE, SECOND, Scope};
@@ -230,7 +230,7 @@ async fn without_the_trail_nothing_is_changed_but_a_key_is_revoked_and_recorded_
         assert_eq!(world.app.store.list_sites(&scope).await.unwrap().len(), 1);
 
         issued_keys::revoke(&world.app, &scope, &made.row.id).await.expect("it ends, trail or not");
-        assert!(issued_keys::recognise(&world.app, made.text.expose()).await.unwrap().is_none());
+        assert!(key_lookup::recognise(&world.app, made.text.expose()).await.unwrap().is_none());
         assert_eq!(world.app.trail.waiting(), 1);
         trail::flush_reserve(&world.app).await.expect_err("still no trail");
         assert_eq!(world.app.trail.waiting(), 1);

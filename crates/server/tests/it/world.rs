@@ -22,6 +22,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -51,6 +52,7 @@ pub(crate) struct Builder {
     folder: Option<TempDir>,
     resolver: Option<Arc<dyn chatward_egress::Resolve>>,
     sample: Option<SocketAddr>,
+    file: Option<String>,
 }
 
 /// A running server.
@@ -107,6 +109,12 @@ impl Builder {
         self
     }
 
+    /// A configuration file of this text.
+    pub(crate) fn file(mut self, text: &str) -> Self {
+        self.file = Some(text.to_owned());
+        self
+    }
+
     /// An OpenAI provider at this base URL (with `/v1`), with this key.
     pub(crate) fn openai(mut self, base_url: &str, key: &str) -> Self {
         self.provider = Some((base_url.to_owned(), key.to_owned()));
@@ -153,7 +161,12 @@ impl Builder {
             data_dir: Some(PathBuf::from(folder.path())),
             settings,
         };
-        let config = Config::load(None, &environment, &overrides).expect("a configuration");
+        let file = self.file.map(|text| {
+            let path = folder.path().join("chatward.toml");
+            std::fs::write(&path, text).unwrap();
+            path
+        });
+        let config = Config::load(file.as_deref(), &environment, &overrides).expect("a configuration");
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let admin_listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -223,9 +236,11 @@ impl World {
             .replace("{folder}/{file}", "embed/app.js")
             .replace("{digest}", &chatward::ui::loader_pin().0)
             .replace("{id}", &self.site.id.to_string())
+            .replace("{key}", &"0".repeat(22))
             .replace("{login}", &format!("lgn_{}", "0".repeat(32)))
             .replace("{user}", &format!("usr_{}", "0".repeat(32)))
             .replace("{invitation}", &format!("inv_{}", "0".repeat(32)))
+            .replace("{device}", &format!("dev_{}", "0".repeat(32)))
     }
 
     /// A good body for a row; null where it takes none.
@@ -244,6 +259,7 @@ impl World {
                 serde_json::json!({ "token": "x", "email": "a@example.test", "password": "x", "full_name": "x" })
             }
             "/api/v1/auth/accept" => serde_json::json!({ "token": "x", "password": "x", "full_name": "x" }),
+            "/api/v1/keys" => serde_json::json!({ "scopes": ["chat"] }),
             "/api/v1/auth/recover" => serde_json::json!({ "token": "x", "password": "x" }),
             "/api/v1/auth/register" => {
                 serde_json::json!({ "email": "a@example.test", "password": PASSWORD, "full_name": "x" })
@@ -255,6 +271,11 @@ impl World {
             "/api/v1/sites" => serde_json::json!({ "url": "http://another.test/", "name": "Another" }),
             "/api/v1/blocks" => serde_json::json!({ "network": "203.0.113.77" }),
             "/api/v1/lockdown" => serde_json::json!({ "reason": "a test" }),
+            "/api/v1/devices" => {
+                // Each call adds one, and a name is one device's.
+                static COUNT: AtomicUsize = AtomicUsize::new(0);
+                serde_json::json!({ "name": format!("walker-{}", COUNT.fetch_add(1, Ordering::Relaxed)) })
+            }
             "/api/v1/account/totp" => serde_json::json!({ "password": crate::people::PASSWORD }),
             "/api/v1/account/totp/confirm" => serde_json::json!({ "code": "000000" }),
             "/api/v1/account/recovery-codes" => {

@@ -82,10 +82,10 @@ on_both! {
         both.sort_by_key(|changed| *changed == Changed::LastOwner);
         assert_eq!(both, [Changed::Done, Changed::LastOwner], "of two who leave at once one stays");
         let last = if store.get_user(scope, two.id).await.expect("a read").is_some_and(|two| two.role == Role::Owner) { two.id } else { one.id };
-        assert_eq!(store.delete_user(scope, last, None).await.expect("no error"), Changed::LastOwner);
+        assert_eq!(store.delete_user(scope, last, None, world.now()).await.expect("no error"), Changed::LastOwner);
         for changed in [
             store.change_user(&world.bob.scope, one.id, &down, None, now).await,
-            store.delete_user(&world.bob.scope, one.id, None).await,
+            store.delete_user(&world.bob.scope, one.id, None, world.now()).await,
         ] {
             assert_eq!(changed.expect("no error"), Changed::Missing, "another owner's");
         }

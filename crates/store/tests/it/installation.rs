@@ -2,7 +2,7 @@
 
 use crate::on_both;
 use crate::world::World;
-use chatward_store::{Engine, NODE_SILENCE, SigningKeyRow};
+use chatward_store::{Engine, KeyEnd, NODE_SILENCE, SigningKeyRow, change, signer_setting};
 use chatward_types::{Kind, NodeId};
 use std::time::Duration;
 
@@ -24,8 +24,8 @@ on_both! {
     async fn signing_keys_are_a_ring_by_purpose(world) {
         let store = world.store();
         let key = |kid: &str, purpose: &str, created_at| SigningKeyRow {
-            kid: kid.to_owned(), purpose: purpose.to_owned(), state: "active".to_owned(), sealed: vec![0, 255, 7],
-            created_at, until_at: (created_at == 1).then_some(99),
+            kid: kid.to_owned(), purpose: purpose.to_owned(), algorithm: "HS256".to_owned(), state: "active".to_owned(),
+            sealed: vec![0, 255, 7], created_at, until_at: (created_at == 1).then_some(99),
         };
         assert!(store.insert_signing_key(&key("b", "visitor", 2)).await.expect("inserted"));
         assert!(store.insert_signing_key(&key("a", "visitor", 1)).await.expect("inserted"));
@@ -36,6 +36,48 @@ on_both! {
             [key("a", "visitor", 1), key("b", "visitor", 2)], "oldest first"
         );
         assert_eq!(store.signing_keys("user").await.expect("keys"), []);
+        store.set_setting_if_absent(&signer_setting("visitor"), "b").await.expect("set");
+        let first = store.signing_keys("visitor").await.expect("keys").remove(0);
+        assert_eq!(first.kid, "b", "the one that signs comes first");
+        assert_eq!(store.all_signing_keys().await.expect("keys").len(), 3);
+        assert_eq!(store.prune_signing_keys(98).await.expect("pruned"), 0);
+        assert_eq!(store.prune_signing_keys(99).await.expect("pruned"), 1);
+    }
+
+    async fn a_rotation_retires_or_cuts_and_ends_logins_of_every_owner(world) {
+        let store = world.store();
+        let key = |kid: &str| SigningKeyRow {
+            kid: kid.to_owned(), purpose: "user".to_owned(), algorithm: "EdDSA".to_owned(), state: "active".to_owned(),
+            sealed: vec![7], created_at: 5, until_at: None,
+        };
+        let mut logins = Vec::new();
+        for tenant in [&world.alice, &world.bob] {
+            let user = world.user(&tenant.key, chatward_types::Role::Owner);
+            store.insert_user(&tenant.scope, &user, &tenant.key).await.expect("a user");
+            let login = world.login(user.id);
+            assert!(store.insert_login(&tenant.scope, &login, "a hash", 5).await.expect("a login"));
+            logins.push((tenant.scope, login.id));
+        }
+        assert!(store.insert_signing_key(&key("a")).await.expect("inserted"));
+        let seq = store.latest_change().await.expect("a number");
+        assert_eq!(store.rotate_signing_key(&key("b"), KeyEnd::Checks(Some(50)), 10).await.expect("rotated"), 0);
+        assert_eq!(store.rotate_signing_key(&key("c"), KeyEnd::Checks(None), 11).await.expect("rotated"), 0);
+        let rows = store.signing_keys("user").await.expect("keys");
+        let seen: Vec<_> = rows.iter().map(|row| (row.kid.as_str(), row.state.as_str(), row.until_at)).collect();
+        assert_eq!(seen, [("c", "active", None), ("a", "checking", Some(50)), ("b", "checking", None)]);
+        let changes = store.changes_after(seq, 10).await.expect("changes");
+        assert!(changes.len() == 2 && changes.iter().all(|it| it.kind == change::SIGNING_CHANGED && it.subject == "user"));
+        let owners = store.admin_owners().await.expect("owners");
+        assert!(owners.contains(&world.alice.owner) && owners.contains(&world.bob.owner));
+        assert_eq!(store.rotate_signing_key(&key("d"), KeyEnd::Cut(&owners), 12).await.expect("cut"), 2);
+        let rows = store.signing_keys("user").await.expect("keys");
+        assert_eq!(rows, [key("d")], "the others are gone");
+        for (scope, id) in logins {
+            assert_eq!(store.get_login(&scope, id).await.expect("read").expect("a login").ended_at, Some(12));
+        }
+        assert!(store.advance_setting("day", "1").await.expect("set"));
+        assert!(!store.advance_setting("day", "1").await.expect("kept"));
+        assert!(store.advance_setting("day", "2").await.expect("set"));
     }
 
     async fn a_budget_is_never_passed(world) {

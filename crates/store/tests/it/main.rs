@@ -7,10 +7,12 @@
 
 mod accounts;
 mod append;
+mod devices;
 mod erasure;
 mod fence;
 mod installation;
 mod jobs;
+mod keys;
 mod knowledge;
 mod migrations;
 mod owners;
@@ -23,6 +25,7 @@ mod second_factors;
 mod tenancy;
 mod trail;
 mod user_changes;
+mod user_links;
 mod widget;
 mod world;
 

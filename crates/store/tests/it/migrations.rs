@@ -76,7 +76,7 @@ on_both_empty! {
         assert_eq!(empty.store().check().await.expect_err("no schema yet").kind(), Kind::Unavailable);
         let first = empty.store().migrate().await.expect("the schema");
         assert_eq!((first.from, first.applied.first()), (0, Some(&"0001_initial")));
-        assert!(first.applied.contains(&"0004_trail") && first.to >= 4, "{first:?}");
+        assert!(first.applied.contains(&"0004_trail") && first.applied.contains(&"0008_keys"), "{first:?}");
         empty.store().check().await.expect("ready");
         let second = empty.store().migrate().await.expect("nothing to do");
         assert_eq!((second.from, second.to), (first.to, first.to));

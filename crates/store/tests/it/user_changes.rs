@@ -56,7 +56,7 @@ on_both! {
         let stranger = add(world, &world.bob, "stranger", Role::Owner).await;
         let changed = store.change_user(scope, one.id, &down, by(&stranger), now).await;
         assert_eq!(changed.expect("no error"), Changed::Forbidden, "another owner's user is nobody here");
-        assert_eq!(store.delete_user(scope, one.id, by(&stranger)).await.expect("no error"), Changed::Forbidden);
+        assert_eq!(store.delete_user(scope, one.id, by(&stranger), world.now()).await.expect("no error"), Changed::Forbidden);
     }
 
     async fn a_change_touches_what_it_names_alone(world) {
@@ -85,8 +85,8 @@ on_both! {
         assert!(store.insert_login(scope, &world.login(user.id), "a hash", 5).await.expect("a login"));
         let made = store.insert_recovery(scope, &recovery(world, owner.id, Some(user.id), 1), None).await;
         assert_eq!(made.expect("no error"), Changed::Done);
-        assert_eq!(store.delete_user(scope, user.id, by(&owner)).await.expect("no error"), Changed::Done);
-        assert_eq!(store.delete_user(scope, user.id, by(&owner)).await.expect("no error"), Changed::Missing);
+        assert_eq!(store.delete_user(scope, user.id, by(&owner), world.now()).await.expect("no error"), Changed::Done);
+        assert_eq!(store.delete_user(scope, user.id, by(&owner), world.now()).await.expect("no error"), Changed::Missing);
         assert_eq!(store.find_user("ann").await.expect("a read"), None);
         assert_eq!(store.list_logins(scope, user.id, world.now()).await.expect("a list"), []);
         assert_eq!(store.get_recovery(scope, owner.id).await.expect("a read"), None, "made by them");

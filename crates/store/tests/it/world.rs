@@ -2,12 +2,12 @@
 
 use chatward_store::{
     Activation, ChunkRow, Engine, HotRow, IssuedKeyRow, LoginRow, MessageRow, MessageState, NewSite, PageRow,
-    RefusedOrigin, Role, SecondFactorRow, SessionRow, Store, UsageRow, UserRow, UserState,
+    RefusedOrigin, Role, SecondFactorRow, SessionRow, Store, UsageRow, UserLinkRow, UserRow, UserState,
 };
 use chatward_testkit::{FakeClock, FakeEntropy, TestDb};
 use chatward_types::{
-    Clock, ConversationId, Entropy, KeyScope, LoginId, MessageId, OwnerId, PageId, Result, Scope, SessionId, SiteId,
-    Timestamp, UsageId, UserId,
+    Clock, ConversationId, Entropy, Environment, KeyScope, LoginId, MessageId, OwnerId, PageId, Result, Scope,
+    SessionId, SiteId, Timestamp, UsageId, UserId,
 };
 
 pub(crate) struct World {
@@ -106,16 +106,38 @@ impl World {
         }
     }
 
+    /// A link of a user that is not stored yet; its look-up is the subject.
+    pub(crate) fn user_link(&self, user: UserId, subject: &str) -> UserLinkRow {
+        UserLinkRow {
+            lookup: format!("lookup of {subject}"),
+            user,
+            issuer: "https://idp.example".to_owned(),
+            subject: subject.to_owned(),
+            created_at: self.now(),
+        }
+    }
+
     /// A key that is not stored yet.
     pub(crate) fn issued_key(&self, id: &str) -> IssuedKeyRow {
         IssuedKeyRow {
             id: id.to_owned(),
             name: "deployment".to_owned(),
-            scope: KeyScope::Manage,
+            scopes: [KeyScope::Chat, KeyScope::Manage].into_iter().collect(),
+            models: vec!["small".to_owned()],
+            sites: vec![self.alice.site],
+            per_minute: Some(60),
+            per_hour: None,
+            daily_micro_usd: Some(5_000_000),
+            total_micro_usd: None,
+            environment: Some(Environment::Development),
             hash: vec![7; 32],
             created_at: self.now(),
             expires_at: Some(self.now() + 1000),
             revoked_at: None,
+            last_used_at: None,
+            successor: None,
+            honoured_until: None,
+            lineage: id.to_owned(),
         }
     }
 

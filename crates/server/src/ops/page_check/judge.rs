@@ -128,6 +128,11 @@ fn keys(seen: &Seen, out: &mut Vec<Finding>) {
         // What may be a secret is not repeated.
         let shown: String = key.chars().take(14).filter(|c| !c.is_control()).collect();
         match state {
+            KeyState::Known(site) if *key != *site.key => {
+                let text =
+                    format!("The page has a key that {} had before; it is honoured for a while only.", site.name);
+                out.push(note("key_rotated", text).fix("Paste the new one: chatward site embed SITE").done());
+            }
             KeyState::Known(_) => {}
             KeyState::Unknown => {
                 let text = format!("No site of this server has the key {shown}….");

@@ -140,6 +140,7 @@ async fn look_up(app: &App, text: &str) -> Result<KeyState> {
     }
     let Some((owner, id)) = app.store.find_site_key(text).await? else { return Ok(KeyState::Unknown) };
     let site = sites::by_id(app, &Scope::of(owner), id).await?;
+    let site = site.filter(|site| site.honours(text, app.clock.now()));
     Ok(site.map_or(KeyState::Unknown, KeyState::Known))
 }
 

@@ -16,6 +16,7 @@ fn site(origins: &[&str]) -> Arc<Site> {
         id: SiteId::generate(&SystemClock, &SystemEntropy).expect("an id"),
         owner: OwnerId::generate(&SystemClock, &SystemEntropy).expect("an id"),
         key: "KEY".into(),
+        keys: Box::from([]),
         url: "https://shop.example/".into(),
         name: "Tea".into(),
         origins: origins.iter().map(|origin| (*origin).to_owned()).collect(),
@@ -24,14 +25,8 @@ fn site(origins: &[&str]) -> Arc<Site> {
     })
 }
 
-fn judged(page: &str, own: &str, origins: &[&str], twin: Option<(&str, Option<&str>)>) -> Report {
-    let words = "word ".repeat(80);
-    let html = format!(
-        "<html><body><main><p>{words}</p></main><script src=\"{own}/widget.js\" data-site-id=KEY></script></body></html>"
-    );
-    let url = Url::parse(page).expect("a URL");
-    let embedded = inspect(html.as_bytes(), Some("text/html"), &url).expect("a page");
-    let fetched = Fetched {
+fn fetched(url: &Url) -> Fetched {
+    Fetched {
         final_url: url.clone(),
         status: 200,
         content_type: None,
@@ -42,11 +37,32 @@ fn judged(page: &str, own: &str, origins: &[&str], twin: Option<(&str, Option<&s
         location: None,
         body: Bytes::new(),
         redirects: 0,
-    };
+    }
+}
+
+fn judged(page: &str, own: &str, origins: &[&str], twin: Option<(&str, Option<&str>)>) -> Report {
+    let words = "word ".repeat(80);
+    let html = format!(
+        "<html><body><main><p>{words}</p></main><script src=\"{own}/widget.js\" data-site-id=KEY></script></body></html>"
+    );
+    let url = Url::parse(page).expect("a URL");
+    let embedded = inspect(html.as_bytes(), Some("text/html"), &url).expect("a page");
+    let fetched = fetched(&url);
     let twin = twin.map(|(origin, led_to)| Twin { origin: origin.to_owned(), led_to: led_to.map(str::to_owned) });
     let keys = vec![("KEY".to_owned(), KeyState::Known(site(origins)))];
     let own = Own { origin: Url::parse(own).expect("a URL"), pin: String::new() };
     report(&own, &Seen { asked: url, fetched, embedded, keys, twin })
+}
+
+#[test]
+fn a_page_with_the_key_of_before_is_told() {
+    let own = Own { origin: Url::parse("http://chat.test").expect("a URL"), pin: String::new() };
+    let url = Url::parse("http://shop.test").expect("a URL");
+    let embedded = inspect(b"<main>word</main>", Some("text/html"), &url).expect("a page");
+    let fetched = fetched(&url);
+    let keys = vec![("BEFORE".to_owned(), KeyState::Known(site(&["http://shop.test"])))];
+    let report = report(&own, &Seen { asked: url, fetched, embedded, keys, twin: None });
+    assert!(codes(&report).contains(&"key_rotated"), "{report:?}");
 }
 
 fn codes(report: &Report) -> Vec<&'static str> {

@@ -1,0 +1,1 @@
+//! Issuers' keys and tokens by themselves.
