@@ -47,8 +47,10 @@ export async function buildAll(out = join(UI, "dist")) {
     await rename(`${path}.${process.pid}`, path);
   }
   for (const name of await readdir(out, { recursive: true })) {
-    const isOld = (await stat(join(out, name))).isFile() && !files.has(name.replaceAll("\\", "/"));
-    if (isOld) await rm(join(out, name), { force: true });
+    // Another process may be building the same at this moment: what it has begun is its own.
+    if (files.has(name.replaceAll("\\", "/")) || /\.\d+$/.test(name)) continue;
+    const found = await stat(join(out, name)).catch(() => null);
+    if (found?.isFile()) await rm(join(out, name), { force: true });
   }
 }
 

@@ -44,7 +44,7 @@ pub fn newest(
         if began.is_some_and(|began| began > until) {
             continue;
         }
-        let mut lines = Follower::new(file);
+        let mut lines = if file == path { Follower::new(file) } else { Follower::of_rotated(file) };
         let mut number = 0_u64;
         while let Some(line) = lines.next_line()? {
             number += 1;

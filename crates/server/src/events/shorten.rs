@@ -5,9 +5,8 @@
 //! whole, and what a crash leaves behind is begun anew or removed. Never does: touch the file that is being written,
 //! hold more than a line in memory, or change anything of a line but its addresses.
 
-use super::file::{first_line, is_still_there, rotate_after, rotated_at, rotated_files};
+use super::file::{first_line, first_time, is_still_there, rotate_after, rotated_at, rotated_files};
 use super::line::{SHORTENED, write_shortened};
-use super::time::parse;
 use crate::config::Logging;
 use crate::limits::{network_around, widened};
 use chatward_types::{DAY, MINUTE, Timestamp};
@@ -45,9 +44,9 @@ pub fn shorten_old(path: &Path, settings: &Logging, now: Timestamp, stops: impl 
         }
         // Where its first line does not say, a file is as old as it can be.
         let oldest = at - rotate_after(settings);
-        let since = || first_line(&file).and_then(|line| parse(line["time"].as_str()?)).unwrap_or(oldest).min(at);
+        let since = first_time(&file).unwrap_or(oldest).min(at);
         let old = i64::from(settings.address_days) * DAY;
-        if now - at >= SETTLED && !is_shortened(&file) && now - since() >= old && replace(&file, now)? {
+        if now - at >= SETTLED && now - since >= old && !is_shortened(&file) && replace(&file, since)? {
             done += 1;
         }
     }
@@ -58,7 +57,8 @@ fn is_shortened(file: &Path) -> bool {
     first_line(file).is_some_and(|line| line["event"] == SHORTENED)
 }
 
-fn replace(file: &Path, now: Timestamp) -> io::Result<bool> {
+/// The remark at its beginning bears the time of the file's first line, by which readers know what the file can hold.
+fn replace(file: &Path, since: Timestamp) -> io::Result<bool> {
     let name = part_of(file);
     let Some(part) = claim(&name)? else { return Ok(false) };
     // Another process may have been faster.
@@ -69,7 +69,7 @@ fn replace(file: &Path, now: Timestamp) -> io::Result<bool> {
     part.set_len(0)?;
     let mut out = BufWriter::new(&part);
     let mut marker = Vec::new();
-    write_shortened(&mut marker, now);
+    write_shortened(&mut marker, since);
     out.write_all(&marker)?;
     copy(BufReader::new(File::open(file)?), &mut out)?;
     out.flush()?;

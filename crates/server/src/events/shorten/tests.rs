@@ -3,6 +3,7 @@
 use super::*;
 use crate::config::{Config, Overrides};
 use crate::events::Follower;
+use crate::events::time::parse;
 use chatward_types::{HOUR, MINUTE};
 use std::collections::BTreeMap;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -69,7 +70,7 @@ fn an_old_files_addresses_become_networks_and_nothing_else_changes() {
     assert_eq!(bench.turn(7 * DAY), 1);
     let text = std::fs::read_to_string(&rotated).expect("a file");
     let (marker, rest) = text.split_once('\n').expect("a marker");
-    assert!(marker.contains(r#""event":"ADDRESSES_SHORTENED""#), "{marker}");
+    assert!(marker.contains(r#""event":"ADDRESSES_SHORTENED""#) && marker.contains(WROTE), "{marker}");
     let after = [
         line("192.0.2.0/24", "192.0.2.0/24 was blocked by operator"),
         line("2001:db8:1::/48", "seen at 2001:db8:1::/48, then at 198.51.100.0/24."),
@@ -78,6 +79,10 @@ fn an_old_files_addresses_become_networks_and_nothing_else_changes() {
     ];
     assert_eq!(rest, after.concat());
     assert_eq!(std::fs::metadata(&rotated).expect("a file").permissions().mode() & 0o777, 0o600);
+    // Who looks for the events of that time still finds them there.
+    let wrote = parse(WROTE).expect("a time");
+    let found = crate::events::newest(&bench.path(), wrote, wrote + HOUR, 10, |event| event["address"] == "192.0.2.0/24");
+    assert_eq!(found.expect("a page").events.len(), 1);
     // The file that is written, and others', are left alone.
     assert!(std::fs::read_to_string(current).expect("a file").contains("192.0.2.78"));
     assert_eq!(std::fs::read_to_string(foreign).expect("a file"), "192.0.2.79");
