@@ -81,7 +81,8 @@ fn an_old_files_addresses_become_networks_and_nothing_else_changes() {
     assert_eq!(std::fs::metadata(&rotated).expect("a file").permissions().mode() & 0o777, 0o600);
     // Who looks for the events of that time still finds them there.
     let wrote = parse(WROTE).expect("a time");
-    let found = crate::events::newest(&bench.path(), wrote, wrote + HOUR, 10, |event| event["address"] == "192.0.2.0/24");
+    let found =
+        crate::events::newest(&bench.path(), wrote, wrote + HOUR, 10, |event| event["address"] == "192.0.2.0/24");
     assert_eq!(found.expect("a page").events.len(), 1);
     // The file that is written, and others', are left alone.
     assert!(std::fs::read_to_string(current).expect("a file").contains("192.0.2.78"));
