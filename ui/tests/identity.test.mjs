@@ -182,7 +182,8 @@ test("ready is said once, and a renewal takes no focus", async () => {
   await askIn(frame, "canada");
   await page.locator("#field").focus();
   await chatward("ask", "expired");
-  await frame.getByText("A fresh session answers.").waitFor();
+  // The answer is said aloud a moment later as well.
+  await frame.locator(".answer").getByText("A fresh session answers.").waitFor();
   assert.equal(trades().length, 2, "it was renewed");
   assert.equal(await page.evaluate(() => document.activeElement.id), "field");
   assert.equal(await frame.evaluate(() => window.shown), 0);
