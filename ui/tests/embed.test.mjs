@@ -266,7 +266,7 @@ describe("stopping, rating, resuming", () => {
     await askIn(page, "canada");
     await page.locator("#question").fill("full");
     await page.locator("#question").press("Enter");
-    await page.getByText("This conversation has become too long.").waitFor();
+    await page.getByText("This conversation has become too long.").first().waitFor();
     assert.equal(await page.getByRole("button", { name: "Try again" }).count(), 0);
     await page.getByRole("button", { name: "New conversation" }).click();
     await page.locator("#notice").waitFor();
@@ -279,7 +279,7 @@ describe("stopping, rating, resuming", () => {
     const page = await openChat();
     await page.locator("#question").fill("progress");
     await page.locator("#question").press("Enter");
-    await page.getByText("Another answer is still being written.").waitFor();
+    await page.getByText("Another answer is still being written.").first().waitFor();
     await page.getByRole("button", { name: "Try again" }).waitFor();
   });
 
