@@ -65,6 +65,11 @@ export function assertClean(seen) {
 
 /** Runs axe in a page or frame; the message names each finding and where it is. */
 export async function assertAccessible(frame, label) {
+  // What is still fading in has the colours of a moment.
+  await frame.evaluate(async () => {
+    const ends = (animation) => Number.isFinite(animation.effect?.getComputedTiming().endTime);
+    await Promise.all(document.getAnimations().filter(ends).map((animation) => animation.finished.catch(() => {})));
+  });
   // The library is evaluated by the debugger, so the page's policy neither stops nor records it.
   await frame.evaluate(`${AXE}; undefined`);
   const findings = await frame.evaluate(async () => {
