@@ -9,7 +9,7 @@ use crate::error;
 use crate::postgres::Postgres;
 use crate::statement::{Statement, execute, row, rows, value};
 use crate::store::Pools;
-use crate::tx::{Connection, Tx, within_deadline};
+use crate::tx::{self, Connection, Tx};
 use chatward_types::{Clock, Error, Result, SystemClock};
 use sqlx::postgres::PgPool;
 
@@ -224,7 +224,7 @@ pub(crate) async fn run(pools: &Pools) -> Result<MigrationReport> {
 }
 
 async fn migrate_postgres(postgres: &Postgres, pool: &PgPool) -> Result<MigrationReport> {
-    let mut tx = Tx::Postgres(within_deadline(pool.begin_with(BEGIN_WRITE.postgres)).await?);
+    let mut tx = Tx::Postgres(tx::begin(pool, BEGIN_WRITE.postgres).await?);
     value!(String, tx, LOCK_MIGRATIONS)?;
     run_text(&mut tx, ROLES).await.map_err(|source| {
         Error::invalid(

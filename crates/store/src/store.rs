@@ -12,7 +12,7 @@ use crate::postgres::{self, Postgres};
 use crate::sqlite::{self, Sqlite};
 use crate::statement::{Statement, value};
 use crate::trail::TrailEntry;
-use crate::tx::{Tx, within_deadline};
+use crate::tx::{self, Tx};
 use chatward_types::{Error, OwnerId, Result, Scope};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -198,7 +198,7 @@ impl Store {
         match &self.inner.pools {
             Pools::Sqlite(_) => self.inner.pools.read(None).await,
             Pools::Postgres(postgres) => {
-                Box::pin(within_deadline(postgres.admin.begin_with(BEGIN_READ.postgres))).await.map(Tx::Postgres)
+                Box::pin(tx::begin(&postgres.admin, BEGIN_READ.postgres)).await.map(Tx::Postgres)
             }
         }
     }
@@ -228,7 +228,7 @@ impl Pools {
 /// Eight kilobytes of waiting for a connection: callers keep it in a box, or each of their futures, down to that of a
 /// request that is answered from a cache, would hold and move as much.
 async fn begin_postgres(postgres: &Postgres, begin: Statement, owner: Option<OwnerId>) -> Result<Tx> {
-    let mut tx = Tx::Postgres(within_deadline(postgres.app.begin_with(begin.postgres)).await?);
+    let mut tx = Tx::Postgres(tx::begin(&postgres.app, begin.postgres).await?);
     if let Some(owner) = owner {
         set_owner(&mut tx, owner).await?;
     }

@@ -9,11 +9,14 @@ use crate::sqlite::Lease;
 use crate::statement::STATEMENT_DEADLINE;
 use crate::trail::{self, TrailEntry};
 use chatward_types::{Error, Kind, Result};
+use sqlx::pool::MaybePoolConnection;
 use sqlx::postgres::PgConnection;
 use sqlx::sqlite::SqliteConnection;
-use sqlx::{Postgres, Transaction};
+use sqlx::{PgPool, Postgres, SqlSafeStr as _, Transaction};
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
 /// A transaction, or for plain reads on SQLite a reader's connection, whose single statements are consistent by themselves.
 pub(crate) enum Tx {
@@ -75,6 +78,45 @@ impl Tx {
             lease.doubt();
         }
         outcome
+    }
+}
+
+/// Begins a transaction on a connection of a pool.
+///
+/// A caller may leave at any moment, as the client of a request does. sqlx rolls back what has begun, but nothing is known
+/// to have begun until PostgreSQL says so: left in between, the connection would go back into the pool inside of a
+/// transaction, and the next one's writes would fail in it, or join it. So what was sent is waited for by somebody else.
+pub(crate) async fn begin(pool: &PgPool, statement: &'static str) -> Result<Transaction<'static, Postgres>> {
+    let connection = within_deadline(pool.acquire()).await?;
+    let connection = MaybePoolConnection::PoolConnection(connection);
+    let begin = Transaction::begin(connection, Some(statement.into_sql_str()));
+    within_deadline(Finished(Some(begin))).await
+}
+
+type Beginning = Pin<Box<dyn Future<Output = sqlx::Result<Transaction<'static, Postgres>>> + Send>>;
+
+/// Goes on in a task of its own when it is dropped before its end. Each holds a connection, so there are no more than those.
+struct Finished(Option<Beginning>);
+
+impl Future for Finished {
+    type Output = sqlx::Result<Transaction<'static, Postgres>>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let Some(begin) = &mut self.0 else { return Poll::Pending };
+        let outcome = ready!(begin.as_mut().poll(context));
+        self.0 = None;
+        Poll::Ready(outcome)
+    }
+}
+
+impl Drop for Finished {
+    fn drop(&mut self) {
+        if let Some(begin) = self.0.take()
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            // What comes of it is dropped, and with that rolled back.
+            runtime.spawn(within_deadline(begin));
+        }
     }
 }
 

@@ -4,6 +4,8 @@ use crate::on_both;
 use crate::world::World;
 use chatward_store::{Engine, KeyEnd, NODE_SILENCE, SigningKeyRow, change, signer_setting};
 use chatward_types::{Kind, NodeId};
+use std::future::{Future, poll_fn};
+use std::task::Poll;
 use std::time::Duration;
 
 on_both! {
@@ -19,6 +21,21 @@ on_both! {
         });
         let winners = futures_util::future::join_all(racing).await;
         assert!(winners.iter().all(|winner| winner == &winners[0]), "{winners:?}");
+    }
+
+    async fn a_caller_that_leaves_while_a_transaction_begins_spoils_no_connection(world) {
+        let store = world.store();
+        for polls in (1..=4).cycle().take(80) {
+            let mut reading = Box::pin(store.get_setting("installation"));
+            for _ in 0..polls {
+                if poll_fn(|context| Poll::Ready(reading.as_mut().poll(context))).await.is_ready() {
+                    break;
+                }
+                tokio::task::yield_now().await;
+            }
+            drop(reading);
+            store.replace_setting("left", "x").await.expect("the next one may write");
+        }
     }
 
     async fn signing_keys_are_a_ring_by_purpose(world) {
