@@ -1,6 +1,6 @@
 //! `chatward demo`: a sample shop on a second port, crawled over real HTTP, with the chat on it.
 
-use super::serve::{Running, wait_for_stop};
+use super::serve::{Running, Stop};
 use super::{Common, Failure, Outcome, print, sample, site};
 use crate::app::{App, Options};
 use crate::config::{Config, Overrides, process_environment};
@@ -46,6 +46,7 @@ pub(super) async fn run(common: &Common, arguments: DemoArguments) -> Outcome {
         sample::Sample { origin: origin.clone(), chat: running.address_text(), key: shop.publishable_key.clone() };
     let serving = tokio::spawn(sample::serve(listener, page, app.stopping.clone()));
     let report = crawl(&app, common, &shop).await?;
+    let stop = Stop::listen()?;
     if common.json {
         print::json(&serde_json::json!({
             "listening": running.address_text(),
@@ -63,7 +64,7 @@ pub(super) async fn run(common: &Common, arguments: DemoArguments) -> Outcome {
         print::line("");
         print::line("Try: What does shipping to Canada cost?      Stop with Ctrl-C.");
     }
-    wait_for_stop().await?;
+    stop.wait().await;
     running.stop().await;
     let _ = serving.await;
     Ok(())

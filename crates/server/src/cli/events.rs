@@ -2,7 +2,7 @@
 //!
 //! What is printed was partly written by strangers: whatever steers a terminal is made visible instead.
 
-use super::serve::wait_for_stop;
+use super::serve::Stop;
 use super::{Common, Failure, Outcome, print, when};
 use crate::app::{App, Options};
 use crate::events::{self, Filter, Follower, Wanted};
@@ -99,10 +99,10 @@ async fn show(app: &App, common: &Common, arguments: &EventsArguments) -> Outcom
     if !arguments.follow {
         return Ok(());
     }
-    let mut stop = std::pin::pin!(wait_for_stop());
+    let mut stop = std::pin::pin!(Stop::listen()?.wait());
     loop {
         tokio::select! {
-            stopped = &mut stop => return stopped,
+            () = &mut stop => return Ok(()),
             () = tokio::time::sleep(LOOK_EVERY) => {}
         }
         if let Some(follower) = &mut follower {

@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 
 /// How to serve.
@@ -32,6 +32,8 @@ pub(super) async fn run(common: &Common, arguments: ServeArguments) -> Outcome {
         tracing::warn!(warning = warning.as_str(), "configuration");
     }
     let running = Running::start(config, Options::default()).await?;
+    // Before anybody is told that it runs: whoever stops it from then on must not cut answers off.
+    let stop = Stop::listen()?;
     offer_setup(common, &running).await?;
     if common.json {
         print::json(&serde_json::json!({ "listening": running.address_text() }));
@@ -41,7 +43,7 @@ pub(super) async fn run(common: &Common, arguments: ServeArguments) -> Outcome {
             print::line(&format!("metrics     http://{admin}/metrics"));
         }
     }
-    wait_for_stop().await?;
+    stop.wait().await;
     running.stop().await;
     Ok(())
 }
@@ -139,17 +141,28 @@ fn serve(app: &App, listener: TcpListener, router: axum::Router, settings: Liste
     })
 }
 
-/// Waits for SIGTERM or SIGINT.
-pub(super) async fn wait_for_stop() -> Outcome {
-    let failed = |error: std::io::Error| Failure::Failed(format!("signals cannot be received: {error}"));
-    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// SIGTERM and SIGINT, which no longer end the process by themselves once this exists.
+pub(super) struct Stop {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Stop {
+    /// Listens from now on; a signal that comes before the wait ends the wait.
+    pub(super) fn listen() -> Result<Self, Failure> {
+        let failed = |error: std::io::Error| Failure::Failed(format!("signals cannot be received: {error}"));
+        let terminate = signal(SignalKind::terminate()).map_err(failed)?;
+        Ok(Self { terminate, interrupt: signal(SignalKind::interrupt()).map_err(failed)? })
     }
-    tracing::info!("stopping: no new work is taken, open answers may end");
-    Ok(())
+
+    /// Waits for one of them.
+    pub(super) async fn wait(mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+        tracing::info!("stopping: no new work is taken, open answers may end");
+    }
 }
 
 async fn bind(setting: &str, address: SocketAddr) -> Result<TcpListener, Failure> {
