@@ -1,6 +1,6 @@
 //! Provider calls: the credential's binding, redirects, reuse of connections, whole and broken bodies.
 
-use crate::raw::{cut_short, ended, raw};
+use crate::raw::{cut_short, ended, fall_silent, raw};
 use crate::support::{ok, redirect, serve};
 use chatward_egress::{Call, CallFailure, Credential, Egress, Reach, Refusal, Resolve, Resolving, Url};
 use chatward_types::Secret;
@@ -228,4 +228,47 @@ async fn pieces_come_in_order_and_the_end_stays_the_end() {
     }
     assert_eq!(text, b"onetwothree");
     assert_eq!(body.chunk().await, Ok(None));
+}
+
+/// What stands behind a body is no answer to anything: neither handed on nor waited for on the same connection.
+#[tokio::test]
+async fn an_answer_that_says_more_than_its_body_ends_its_connection() {
+    let model = serve(|_| [ok("", "{}"), ok("", "another's")].concat()).await;
+    let egress = egress();
+    for connections in 1..=3 {
+        let answer = egress.call(call(model.address, "m.example", "m.example")).await.unwrap();
+        assert_eq!(&answer.body.collect().await.unwrap()[..], b"{}");
+        assert_eq!(model.connections(), connections);
+    }
+}
+
+#[tokio::test]
+async fn interim_answers_are_skipped_but_not_without_end() {
+    let interim = |count: usize| b"HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n".repeat(count);
+    let model = serve(move |_| [b"HTTP/1.1 100 Continue\r\n\r\n".to_vec(), interim(3), ok("", "{}")].concat()).await;
+    let answer = egress().call(call(model.address, "m.example", "m.example")).await.unwrap();
+    assert_eq!((answer.status, &answer.body.collect().await.unwrap()[..]), (200, &b"{}"[..]));
+    for answer in [[interim(20), ok("", "{}")].concat(), b"HTTP/1.1 101 Switching Protocols\r\n\r\n".to_vec()] {
+        let model = serve(move |_| answer.clone()).await;
+        let error = egress().call(call(model.address, "m.example", "m.example")).await.unwrap_err();
+        assert_eq!(error.failure(), CallFailure::Protocol);
+    }
+}
+
+#[tokio::test]
+async fn a_head_that_contradicts_itself_or_never_ends_is_refused() {
+    let endless = format!("HTTP/1.1 200 OK\r\nx: {}", "y".repeat(64 * 1024));
+    for head in [
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ncontent-length: 3\r\n\r\n3\r\none\r\n0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\ncontent-length: 3\r\ncontent-length: 4\r\n\r\none",
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: gzip\r\n\r\n",
+        "SSH-2.0-server\r\n\r\n",
+        &endless,
+    ] {
+        let first = head.as_bytes().to_vec();
+        let (address, mut ends) = raw(move |stream| fall_silent(stream, first.clone())).await;
+        let error = egress().call(call(address, "m.example", "m.example")).await.unwrap_err();
+        assert_eq!(error.failure(), CallFailure::Protocol, "{:.60}", head);
+        ended(&mut ends).await;
+    }
 }
