@@ -45,7 +45,7 @@ pub async fn change_password(
     backoff::count(app, &lookup, client).await?;
     let user = app.store.get_user(&scope, person.user).await?.ok_or_else(Error::not_found)?;
     if !passwords::verify(app, current, Some(&user.password)).await?.right {
-        return Err(refuse(app, client));
+        return Err(refuse(app, &scope, client));
     }
     backoff::succeed(app, &lookup, client).await?;
     let proof = passwords::hash(app, new).await?;
@@ -54,7 +54,7 @@ pub async fn change_password(
     let change = (user.password.as_str(), proof.as_str());
     if !store.change_user_password(&scope, person.user, change, login, app.clock.now()).await? {
         // Another request was first, and with it this password is not the current one any more.
-        return Err(refuse(app, client));
+        return Err(refuse(app, &scope, client));
     }
     users::tell(app, &scope, Some(client), format!("user {} changed their password; other logins ended", person.user));
     Ok(())
@@ -72,8 +72,8 @@ pub async fn leave(app: &App, person: &Person, client: &Client) -> Result<()> {
     Ok(())
 }
 
-fn refuse(app: &App, client: &Client) -> Error {
+fn refuse(app: &App, scope: &Scope, client: &Client) -> Error {
     let event = app.event(EventName::LoginFailed, Severity::Warning, Outcome::Refused).of(client);
-    event.detail("a current password that is wrong").emit();
+    event.owner(scope.owner()).detail("a current password that is wrong").emit();
     Error::new(Kind::Forbidden, "password_wrong", "The current password is not this one. Nothing was changed.")
 }

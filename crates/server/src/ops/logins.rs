@@ -213,7 +213,7 @@ pub async fn refresh(app: &App, token: &str, client: &Client) -> Result<Issued> 
     let rotation = Rotation { from: &token.hash, to: &hash, network: &network, now, expires_at: row.expires_at };
     if app.store.rotate_login(&scope, id, rotation).await? {
         let event = app.event(EventName::LoginContinued, Severity::Info, Outcome::Success).of(client);
-        event.detail(format!("user {}, login {id}", row.user)).emit();
+        event.owner(scope.owner()).detail(format!("user {}, login {id}", row.user)).emit();
         return Ok(issued);
     }
     // We issued it, and it is not the one that goes on: somebody has used it before. Which of the two is the thief, nobody
