@@ -1,27 +1,23 @@
 //! The first question to every request: is this address served, is anybody? Asked again when the answer may have changed,
 //! for as long as a request runs and its stream is open.
 //!
-//! Owns: the two constant refusals, and the last words of a stream that is cut. Probes are served in a lockdown, and so is an
+//! Owns: the two constant refusals. Probes are served in a lockdown, and so is an
 //! administrator whose access token holds; neither when they come from a blocked address. A token is looked at before
 //! anything else of the request, counted first in windows of its own, and one that does not hold gets what everybody gets.
 //! Never decides who is blocked; `limits::Gate` is told by ops.
 
 use super::guard::bearer;
-use super::{Client, cookies, people};
+use super::{Client, cookies, ending, people};
 use crate::app::App;
 use crate::limits::Shut;
 use crate::ops::lockdown;
-use crate::{error, routes};
-use axum::body::{Body, BodyDataStream, Bytes};
+use crate::routes;
 use axum::extract::Request;
 use axum::response::Response;
 use chatward_types::{Error, EventName, Kind, Outcome, Severity};
-use futures_util::{StreamExt, stream};
-use http::header::CONTENT_TYPE;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
-use tokio::sync::watch;
 
 /// What a client waits before it asks a locked server again, in seconds.
 const COME_BACK: u32 = 300;
@@ -119,39 +115,19 @@ pub(super) async fn while_served<T>(
     }
 }
 
-struct Watched {
-    app: App,
-    client: Client,
-    shown: Shown,
-    news: watch::Receiver<u64>,
-    pieces: BodyDataStream,
-}
-
-/// Ends a stream of events when its client is served no more: with an error as its last event, never as if it were whole.
+/// Ends a stream when its client is served no more.
 pub(super) fn watch_stream(app: &App, client: &Client, shown: Shown, response: Response) -> Response {
-    let streams =
-        response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
-    if !streams {
-        return response;
-    }
     let mut news = app.gate.changes();
     // What changed before we listened is looked at once.
     news.mark_changed();
-    let (parts, body) = response.into_parts();
-    let (app, client) = (app.clone(), client.clone());
-    let watched = Watched { app, client, shown, news, pieces: body.into_data_stream() };
-    let pieces = stream::unfold(Some(watched), |watched| async move {
-        let mut watched = watched?;
+    let (app, of) = (app.clone(), client.clone());
+    ending::watch_stream(client, response, async move {
         loop {
-            tokio::select! {
-                biased;
-                _ = watched.news.changed() => if let Some(shut) = ask(&watched.app, &watched.client, &watched.shown).await {
-                    let text = error::body_text(&refuse(&watched.app, &watched.client, shut), &watched.client.request_id);
-                    return Some((Ok(Bytes::from(format!("event: error\ndata: {text}\n\n"))), None));
-                },
-                piece = watched.pieces.next() => return piece.map(|piece| (piece, Some(watched))),
+            // The sender lives as long as the app.
+            let _ = news.changed().await;
+            if let Some(shut) = ask(&app, &of, &shown).await {
+                return refuse(&app, &of, shut);
             }
         }
-    });
-    Response::from_parts(parts, Body::from_stream(pieces))
+    })
 }

@@ -5,20 +5,17 @@
 //! or a stream which runs on a key ends with it.
 
 use super::guard::bearer;
-use super::{Client, people};
+use super::{Client, ending, people};
 use crate::app::App;
-use crate::error::{self, ApiError};
+use crate::error::ApiError;
 use crate::ops::key_lookup::{self, Entered};
-use axum::body::{Body, BodyDataStream, Bytes, HttpBody};
 use axum::response::{IntoResponse, Response};
 use chatward_types::{Error, EventName, KeyScope, Kind, Outcome, Severity};
 use chatward_vault::SecretKey;
-use futures_util::{StreamExt, stream};
 use http::HeaderMap;
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, ORIGIN};
+use http::header::{AUTHORIZATION, HeaderName, ORIGIN};
 use std::future::Future;
 use std::sync::Arc;
-use tokio_util::sync::CancellationToken;
 
 /// What only browsers send, and always send on calls across pages.
 const OF_BROWSERS: [HeaderName; 3] =
@@ -107,81 +104,10 @@ pub(super) async fn while_held(
     tokio::select! {
         biased;
         () = entered.ended.cancelled() => ApiError::from(refusal()).into_response(),
-        response = work => watch_stream(entered.ended.clone(), entered, client, response),
-    }
-}
-
-struct Watched<H> {
-    ended: CancellationToken,
-    /// Kept as long as the stream is open, so that whoever ends the key finds it.
-    _held: H,
-    client: Client,
-    events: bool,
-    pieces: BodyDataStream,
-}
-
-/// Ends a stream when its key ends: a stream of events with an error as its last one, any other as broken off.
-fn watch_stream<H: Send + 'static>(ended: CancellationToken, held: H, client: &Client, response: Response) -> Response {
-    // What is there already goes out.
-    if response.body().size_hint().exact().is_some() {
-        return response;
-    }
-    let events =
-        response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
-    let (parts, body) = response.into_parts();
-    let watched = Watched { ended, _held: held, client: client.clone(), events, pieces: body.into_data_stream() };
-    let pieces = stream::unfold(Some(watched), |watched| async move {
-        let mut watched = watched?;
-        tokio::select! {
-            biased;
-            () = watched.ended.cancelled() => {
-                let last = if watched.events {
-                    let text = error::body_text(&refusal(), &watched.client.request_id);
-                    Ok(Bytes::from(format!("event: error\ndata: {text}\n\n")))
-                } else {
-                    Err(axum::Error::new(refusal()))
-                };
-                Some((last, None))
-            }
-            piece = watched.pieces.next() => piece.map(|piece| (piece, Some(watched))),
-        }
-    });
-    Response::from_parts(parts, Body::from_stream(pieces))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use http_body_util::BodyExt;
-    use std::net::{IpAddr, Ipv4Addr};
-
-    /// What comes of a stream whose key ends after its first piece, and whether it was held until then.
-    async fn cut(kind: &'static str) -> (String, bool, bool) {
-        let (ended, held) = (CancellationToken::new(), Arc::new(()));
-        let client =
-            Client { request_id: "req".into(), address: IpAddr::V4(Ipv4Addr::LOCALHOST), user_agent: None, path: None };
-        let pieces = stream::once(async { Ok::<_, std::io::Error>(Bytes::from("event: delta\n\n")) });
-        let body = Body::from_stream(pieces.chain(stream::pending()));
-        let response = ([(CONTENT_TYPE, kind)], body).into_response();
-        let mut body = watch_stream(ended.clone(), Arc::clone(&held), &client, response).into_body();
-        let mut text = String::new();
-        let (mut broken, was_held) = (false, Arc::strong_count(&held) == 2);
-        while let Some(frame) = body.frame().await {
-            match frame.map(http_body::Frame::into_data) {
-                Ok(Ok(data)) => text.push_str(&String::from_utf8_lossy(&data)),
-                _ => broken = true,
-            }
-            ended.cancel();
-        }
-        (text, broken, was_held && Arc::strong_count(&held) == 1)
-    }
-
-    #[tokio::test]
-    async fn a_stream_ends_with_its_key_and_never_as_if_it_were_whole() {
-        let (text, broken, held) = cut("text/event-stream").await;
-        assert!(text.starts_with("event: delta") && text.contains("event: error") && text.contains("key_invalid"));
-        assert!(!broken && held);
-        let (text, broken, held) = cut("application/octet-stream").await;
-        assert!(text == "event: delta\n\n" && broken && held, "{text}");
+        // The future keeps the key's place as long as the stream is open, so that whoever ends the key finds it.
+        response = work => ending::watch_stream(client, response, async move {
+            entered.ended.cancelled().await;
+            refusal()
+        }),
     }
 }

@@ -8,6 +8,7 @@ pub mod address;
 pub mod cookies;
 pub mod cors;
 mod devices;
+mod ending;
 pub mod gate;
 pub mod guard;
 pub mod headers;

@@ -1,17 +1,14 @@
 //! A request and its stream last no longer than the key that signed their token: when a rotation cuts the key off, they end.
 //!
-//! Owns: the last words of a stream whose token has ended, and the answer to a request that was still waiting. A request of a
+//! Owns: when that is, and the answer to a request that was still waiting. A request of a
 //! user is let through to its end, since it may have changed something; it is a visitor's answer that can take minutes.
 //! Never checks a signature; the guard has.
 
-use super::Client;
 use super::guard::refuse_session;
+use super::{Client, ending};
 use crate::app::App;
-use crate::error::{self, ApiError};
-use axum::body::{Body, BodyDataStream, Bytes};
+use crate::error::ApiError;
 use axum::response::{IntoResponse, Response};
-use futures_util::{StreamExt, stream};
-use http::header::CONTENT_TYPE;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
@@ -50,37 +47,15 @@ pub(super) async fn while_signed(
     }
 }
 
-struct Watched {
-    app: App,
-    client: Client,
-    held: Held,
-    pieces: BodyDataStream,
-}
-
-/// Ends a stream of events when its token's key is cut off: with an error as its last event, never as if it were whole.
-pub(super) fn watch_stream(app: &App, client: &Client, held: Held, response: Response) -> Response {
-    let streams =
-        response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
-    if !streams {
-        return response;
-    }
-    let (parts, body) = response.into_parts();
-    let watched = Watched { app: app.clone(), client: client.clone(), held, pieces: body.into_data_stream() };
-    let pieces = stream::unfold(Some(watched), |watched| async move {
-        let mut watched = watched?;
+/// Ends a stream when its token's key is cut off.
+pub(super) fn watch_stream(app: &App, client: &Client, mut held: Held, response: Response) -> Response {
+    let (app, of) = (app.clone(), client.clone());
+    ending::watch_stream(client, response, async move {
         loop {
-            tokio::select! {
-                biased;
-                _ = watched.held.news.changed() => {
-                    let Watched { app, client, held, .. } = &watched;
-                    if !app.tokens.still_signed(&held.token, app.clock.now()) {
-                        let text = error::body_text(&refuse_session(app, client), &client.request_id);
-                        return Some((Ok(Bytes::from(format!("event: error\ndata: {text}\n\n"))), None));
-                    }
-                }
-                piece = watched.pieces.next() => return piece.map(|piece| (piece, Some(watched))),
+            let _ = held.news.changed().await;
+            if !app.tokens.still_signed(&held.token, app.clock.now()) {
+                return refuse_session(&app, &of);
             }
         }
-    });
-    Response::from_parts(parts, Body::from_stream(pieces))
+    })
 }
