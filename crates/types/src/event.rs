@@ -32,8 +32,6 @@ pub enum EventName {
     SecretKeyExposed,
     /// An issued key was made, changed, rotated or revoked.
     IssuedKeyChanged,
-    /// A key is older than the rotation period.
-    KeyRotationDue,
     /// A user, their role, state or password was changed, or somebody was invited.
     UserChanged,
     /// Somebody logged in.
@@ -102,7 +100,7 @@ pub enum EventName {
     WebSocketClosed,
     /// A ring of signing keys was rotated.
     SigningKeyRotated,
-    /// Signing keys are older than the rotation period.
+    /// A key is older than the rotation period.
     KeyOverdue,
     /// An outside issuer's keys could not be fetched.
     IssuerUnreachable,
@@ -125,7 +123,6 @@ impl EventName {
             Self::SessionExported => "SESSION_EXPORTED",
             Self::SecretKeyExposed => "SECRET_KEY_EXPOSED",
             Self::IssuedKeyChanged => "ISSUED_KEY_CHANGED",
-            Self::KeyRotationDue => "KEY_ROTATION_DUE",
             Self::UserChanged => "USER_CHANGED",
             Self::LoginSucceeded => "LOGIN_SUCCEEDED",
             Self::LoginContinued => "LOGIN_CONTINUED",

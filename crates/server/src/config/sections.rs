@@ -146,6 +146,7 @@ section! {
     /// Keys that are issued or configured: the providers', the programs', the sites' and those that sign.
     Keys "keys" {
         /// Days after which a key should be rotated. An older one raises a warning and an event a day, and goes on working.
+        /// `chatward key ages` and `chatward secret ages` list them.
         rotation_days: u32 = Text("30"), whole(1, 3650), [];
     }
 }

@@ -7,7 +7,7 @@ use super::kinds::{choice, name, secret, span, text, web_address};
 use super::layers::Fallback::{Derived, Required, Text, Unset};
 use super::layers::Layers;
 use super::section::{Section, key, section, setting};
-use super::shape::{Shape, list, optional, whole};
+use super::shape::{Shape, list, optional};
 use chatward_types::Secret;
 use std::time::Duration;
 use url::Url;
@@ -46,8 +46,6 @@ section! {
             ("HS256", TokenAlgorithm::Hs256),
             ("EdDSA", TokenAlgorithm::EdDsa),
         ]), [];
-        /// Days after which a signing key should be rotated. An older one raises a warning at the start and one event a day.
-        rotation_days: u32 = Text("30"), whole(1, 3650), [];
     }
 }
 

@@ -66,7 +66,7 @@ pub async fn tell_due(app: &App) -> Result<usize> {
         told += 1;
         let text = format!("the {} key {} is {} days old; rotate it: {}", key.kind, key.name, key.days, key.fix);
         tracing::warn!(key = key.name, days = key.days, "a key is due for rotation");
-        let event = app.event(EventName::KeyRotationDue, Severity::Warning, Outcome::Success).detail(text);
+        let event = app.event(EventName::KeyOverdue, Severity::Warning, Outcome::Success).detail(text);
         match key.owner {
             Some(owner) => event.owner(owner).emit(),
             None => event.emit(),

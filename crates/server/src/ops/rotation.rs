@@ -169,12 +169,12 @@ pub async fn ages(app: &App) -> Result<Vec<Age>> {
             overdue: false,
         });
     }
-    let period = i64::from(app.config.tokens.rotation_days) * DAY;
+    let period = i64::from(app.config.keys.rotation_days) * DAY;
     for row in app.store.all_signing_keys().await? {
         let is_rotated = names().contains(&row.purpose.as_str());
         let signs = row.state == "active" && row.until_at.is_none();
         ages.push(Age {
-            overdue: is_rotated && signs && now - row.created_at > period,
+            overdue: is_rotated && signs && now - row.created_at >= period,
             algorithm: PURPOSES.iter().any(|purpose| purpose.name == row.purpose).then_some(row.algorithm),
             purpose: row.purpose,
             id: row.kid,
@@ -212,7 +212,7 @@ pub async fn remind(app: &App) -> Result<()> {
     if let Some(late) = overdue(app).await?
         && app.store.advance_setting(WARNED, &day).await?
     {
-        let days = app.config.tokens.rotation_days;
+        let days = app.config.keys.rotation_days;
         let event = app.event(EventName::KeyOverdue, Severity::Warning, Outcome::Failure);
         event.detail(format!("older than {days} days: the signing keys of {late}; chatward secret rotate")).emit();
     }

@@ -3,9 +3,11 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking, as tests do")]
 
+use crate::frames::{DEVICE, sockets_world};
 use crate::people::{PASSWORD, roomy};
 use crate::process::{add_site, command, run};
 use crate::security_log::text_of;
+use crate::wire::until;
 use crate::world::{PATIENCE, QUESTION, Reply, SHOP, STRANGER, World};
 use chatward::jobs::run_housekeeping;
 use chatward::ops::{issued_keys, sessions, sites};
@@ -13,6 +15,7 @@ use chatward_types::{Clock, EventName, KeyScope, Outcome, OwnerId, Role, SECOND,
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use tokio_tungstenite::tungstenite::Message;
 
 /// The lines of an event with this outcome.
 async fn lines(world: &World, name: &str, outcome: &str) -> Vec<Value> {
@@ -23,7 +26,7 @@ async fn lines(world: &World, name: &str, outcome: &str) -> Vec<Value> {
 
 #[tokio::test]
 async fn each_kind_of_security_event_is_in_the_log() {
-    let world = roomy().set("limits.per_minute", 1000).set("budgets.upstream_messages", 2).start().await;
+    let world = sockets_world().set("limits.per_minute", 1000).set("budgets.upstream_messages", 2).start().await;
     let scope = Scope::of(world.app.owner);
     world.user("ann@example.test", Role::Owner).await;
     let sites = "/api/v1/sites";
@@ -51,6 +54,12 @@ async fn each_kind_of_security_event_is_in_the_log() {
     assert_eq!(get(sites, &bearer(&text)).await.status, StatusCode::OK);
     issued_keys::revoke(&world.app, &scope, &key.row.id).await.unwrap();
     assert_eq!(get(sites, &bearer(&text)).await.status, StatusCode::UNAUTHORIZED);
+    // A device that proves itself and one that does not, with their connections.
+    let (device, device_token) = world.device("terminal").await;
+    world.ready(DEVICE, &device_token).await.send(Message::Close(None)).await;
+    assert_eq!(world.open_with_frame(DEVICE, "a.b.c").await.close_code().await, 1008);
+    until(|| world.app.sockets.open() == 0).await;
+    let device = format!("device {device}");
     // A page of somebody else's.
     assert_eq!(world.begin(STRANGER).await.status, StatusCode::FORBIDDEN);
     // A conversation that grows beyond what a provider is told.
@@ -72,6 +81,11 @@ async fn each_kind_of_security_event_is_in_the_log() {
         ("tokens that do not hold", "TOKEN_REFUSED", "refused", 2, "an access token"),
         ("key use", "API_KEY_VALIDATION", "success", 1, &*key.row.id),
         ("keys that do not hold", "API_KEY_VALIDATION", "refused", 1, "a secret key"),
+        ("device authentication", "DEVICE_AUTHENTICATION", "success", 1, &*device),
+        ("devices that do not hold", "DEVICE_AUTHENTICATION", "refused", 1, ""),
+        ("WebSocket open", "WEBSOCKET_OPENED", "success", 2, ""),
+        ("WebSocket close", "WEBSOCKET_CLOSED", "success", 1, &*device),
+        ("WebSocket refused", "WEBSOCKET_CLOSED", "refused", 1, "1008"),
         ("origin refusals", "CORS_BLOCKED", "refused", 1, ""),
         ("history trimming", "HISTORY_TRIMMED", "success", 1, "turns"),
         ("database access patterns", "ADMINISTRATIVE_READ", "success", 2, "admin_"),
@@ -90,7 +104,7 @@ async fn each_kind_of_security_event_is_in_the_log() {
         "{reads:#?}"
     );
     let all = text_of(&world).await;
-    for secret in [&text, &tokens.access, &PASSWORD.to_owned()] {
+    for secret in [&text, &device_token, &tokens.access, &PASSWORD.to_owned()] {
         assert!(!all.contains(secret.as_str()));
     }
 }

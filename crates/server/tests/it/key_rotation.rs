@@ -246,7 +246,11 @@ async fn every_key_has_an_age_and_is_told_once_a_day_when_it_is_due() {
         assert_eq!(ages().await, all(10, true), "a provider's is as old as the first sight of it");
         assert_eq!(key_ages::tell_due(&world.app).await.unwrap(), 4);
         assert_eq!(key_ages::tell_due(&world.app).await.unwrap(), 0, "once a day");
-        let due = || world.app.events.tail().into_iter().filter(|event| event.name.as_str() == "KEY_ROTATION_DUE");
+        // Signing keys are told together, in an event of their own.
+        let due = || {
+            let tail = world.app.events.tail().into_iter().filter(|event| event.name.as_str() == "KEY_OVERDUE");
+            tail.filter(|event| event.detail.as_deref().is_some_and(|text| text.contains(" days old; rotate it: ")))
+        };
         assert_eq!(due().count(), 4);
         world.clock.advance(DAY);
         chatward::jobs::run_housekeeping(&world.app).await.unwrap();
