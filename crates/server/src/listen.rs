@@ -10,6 +10,7 @@ mod watch;
 use crate::limits::{ConnectionCaps, ConnectionCounter, ConnectionGuard, Gate};
 use axum::Router;
 use chatward_types::Clock;
+use hyper::server::conn::http1;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use hyper_util::server::conn::auto;
 use ipnet::IpNet;
@@ -23,7 +24,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
-use watch::{Activity, Deadlines, Ending, Ends, Front, NotedStream};
+use watch::{Activity, Deadlines, Ending, Ends, Front, Http, NotedStream};
 
 /// The address of the socket's other end, as a request extension. It is the client's only if no proxy is between.
 /// An IPv4 address is one, even if the listener speaks IPv6.
@@ -222,10 +223,8 @@ fn protocol(settings: &ListenSettings) -> auto::Builder<TokioExecutor> {
     builder
         .http1()
         .timer(TokioTimer::new())
-        // hyper starts this timer when the previous answer ends, so it covers idling and the head together. The
-        // head's own, shorter deadline is the watch's.
-        .header_read_timeout(settings.idle_timeout + settings.header_timeout)
-        .max_buf_size(settings.max_header_bytes.max(8 * 1024));
+        .header_read_timeout(head_timeout(settings))
+        .max_buf_size(buffer_bytes(settings));
     builder
         .http2()
         .timer(TokioTimer::new())
@@ -242,28 +241,48 @@ fn protocol(settings: &ListenSettings) -> auto::Builder<TokioExecutor> {
     builder
 }
 
+/// hyper starts this timer when the previous answer ends, so it covers idling and the head together. The head's own,
+/// shorter deadline is the watch's.
+fn head_timeout(settings: &ListenSettings) -> Duration {
+    settings.idle_timeout + settings.header_timeout
+}
+
+fn buffer_bytes(settings: &ListenSettings) -> usize {
+    settings.max_header_bytes.max(8 * 1024)
+}
+
 /// HTTP/1.1 alone, and whichever of both the client speaks.
 ///
 /// Telling them apart by reading holds the first bytes back, so that every buffer behind it starts out doubled; so
 /// the first bytes are looked at where they are, and only a client that may mean HTTP/2 goes that way.
 struct Protocols {
-    http1: auto::Builder<TokioExecutor>,
+    http1: http1::Builder,
     either: auto::Builder<TokioExecutor>,
 }
 
 impl Protocols {
     fn new(settings: &ListenSettings) -> Self {
-        Self { http1: protocol(settings).http1_only(), either: protocol(settings) }
+        let mut http1 = http1::Builder::new();
+        http1.timer(TokioTimer::new()).header_read_timeout(head_timeout(settings)).max_buf_size(buffer_bytes(settings));
+        Self { http1, either: protocol(settings) }
     }
 
-    /// The one for a connection that begins like this.
-    fn beginning_with(&self, first: &[u8]) -> &auto::Builder<TokioExecutor> {
-        if HTTP2.starts_with(first) { &self.either } else { &self.http1 }
+    /// A connection that begins like this.
+    fn serve(&self, first: &[u8], stream: NotedStream, front: Front) -> Http<'_> {
+        if may_be_http2(first) {
+            Http::Either(Box::pin(self.either.serve_connection_with_upgrades(stream, front)))
+        } else {
+            Http::One(Box::pin(self.http1.serve_connection(stream, front).with_upgrades()))
+        }
     }
 }
 
 /// No method of HTTP/1.1 is called so; that is why HTTP/2 begins with it.
 const HTTP2: &[u8; 3] = b"PRI";
+
+fn may_be_http2(first: &[u8]) -> bool {
+    HTTP2.starts_with(first)
+}
 
 struct Connection {
     stream: TcpStream,
@@ -295,9 +314,7 @@ impl Connection {
             };
             let stream = NotedStream::new(stream, activity.clone());
             let front = Front::new(app, PeerAddress(peer), activity.clone(), place);
-            let protocol = protocols.beginning_with(&first[..read]);
-            // In a box: moved on by value, there would be room for it twice.
-            let http = Box::pin(protocol.serve_connection_with_upgrades(stream, front));
+            let http = protocols.serve(&first[..read], stream, front);
             let ending = tokio::select! {
                 biased;
                 ending = watch::run(http, &activity, deadlines, &ends) => ending,
@@ -348,19 +365,17 @@ mod tests {
 
     #[test]
     fn only_what_may_become_http2_is_treated_as_undecided() {
-        let protocols = Protocols::new(&ListenSettings::default());
-        let undecided = |first: &[u8]| std::ptr::eq(protocols.beginning_with(first), &raw const protocols.either);
         for first in [&b""[..], b"P", b"PR", b"PRI"] {
-            assert!(undecided(first), "{first:?}");
+            assert!(may_be_http2(first), "{first:?}");
         }
         for first in [&b"G"[..], b"PO", b"POS", b"GET", b"pri", b"\r\n", b"\x16\x03\x01"] {
-            assert!(!undecided(first), "{first:?}");
+            assert!(!may_be_http2(first), "{first:?}");
         }
     }
 
     #[test]
     fn a_head_below_the_least_size_does_not_panic() {
         let settings = ListenSettings { max_header_bytes: 1, ..ListenSettings::default() };
-        let _ = protocol(&settings);
+        let _ = Protocols::new(&settings);
     }
 }

@@ -11,6 +11,7 @@ use http::{Request, Response, Version};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::rt::{Read, ReadBufCursor, Write};
+use hyper::server::conn::http1;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use std::convert::Infallible;
@@ -138,30 +139,56 @@ impl Drop for RunningRequest {
     }
 }
 
+/// A connection of HTTP/1.1, or of whichever protocol its client turns out to speak. In a box: moved on by value, there would
+/// be room for it twice.
+pub(super) enum Http<'p> {
+    /// HTTP/1.1 and nothing else.
+    One(Pin<Box<http1::UpgradeableConnection<NotedStream, Front>>>),
+    /// Still to be seen.
+    Either(Pin<Box<auto::UpgradeableConnection<'p, NotedStream, Front, TokioExecutor>>>),
+}
+
+impl Http<'_> {
+    /// Takes no further request.
+    fn end_gracefully(&mut self) {
+        match self {
+            Self::One(connection) => connection.as_mut().graceful_shutdown(),
+            Self::Either(connection) => connection.as_mut().graceful_shutdown(),
+        }
+    }
+}
+
+impl Future for Http<'_> {
+    type Output = ();
+
+    /// How it ended is the client's affair.
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        match &mut *self {
+            Self::One(connection) => connection.as_mut().poll(context).map(drop),
+            Self::Either(connection) => connection.as_mut().poll(context).map(drop),
+        }
+    }
+}
+
 /// Drives a connection to its end, or to one of its deadlines.
-pub(super) async fn run(
-    mut connection: Pin<Box<auto::UpgradeableConnection<'_, NotedStream, Front, TokioExecutor>>>,
-    activity: &Activity,
-    deadlines: Deadlines,
-    ends: &Ends,
-) -> Ending {
+pub(super) async fn run(mut connection: Http<'_>, activity: &Activity, deadlines: Deadlines, ends: &Ends) -> Ending {
     let mut timer = pin!(tokio::time::sleep_until(activity.deadline(&deadlines).0));
     let mut draining = false;
     loop {
         tokio::select! {
             // The connection first: only then is what the timer looks at up to date.
             biased;
-            _ = connection.as_mut() => return Ending::Closed,
+            () = &mut connection => return Ending::Closed,
             ending = overdue(timer.as_mut(), activity, &deadlines) => {
                 if ending == Ending::Closed {
-                    connection.as_mut().graceful_shutdown();
+                    connection.end_gracefully();
                     let _ = tokio::time::timeout(FAREWELL, connection).await;
                 }
                 return ending;
             }
             () = ends.drain.cancelled(), if !draining => {
                 draining = true;
-                connection.as_mut().graceful_shutdown();
+                connection.end_gracefully();
             }
             () = ends.abort.cancelled() => return Ending::Aborted,
         }

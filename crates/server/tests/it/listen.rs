@@ -354,6 +354,16 @@ async fn draining_refuses_new_work_ends_idle_connections_and_lets_answers_finish
 }
 
 #[tokio::test]
+async fn a_client_that_has_said_nothing_yet_ends_when_the_drain_begins() {
+    let server =
+        start(ListenSettings { drain_deadline: Duration::from_millis(200), ..ListenSettings::default() }).await;
+    let mut silent = server.connect().await;
+    server.until_open(1).await;
+    assert_eq!(server.stop().await, DrainReport { open: 1, aborted: 0 });
+    assert!(read_to_close(&mut silent).await.0.is_empty());
+}
+
+#[tokio::test]
 async fn what_does_not_end_is_cut_at_the_drain_deadline() {
     let server =
         start(ListenSettings { drain_deadline: Duration::from_millis(200), ..ListenSettings::default() }).await;
