@@ -139,8 +139,8 @@ impl Drop for RunningRequest {
     }
 }
 
-/// A connection of HTTP/1.1, or of whichever protocol its client turns out to speak. In a box: moved on by value, there would
-/// be room for it twice.
+/// A connection of HTTP/1.1, or of whichever protocol its client turns out to speak. In a box: moved on by value,
+/// there would be room for it twice.
 pub(super) enum Http<'p> {
     /// HTTP/1.1 and nothing else.
     One(Pin<Box<http1::UpgradeableConnection<NotedStream, Front>>>),
