@@ -1,4 +1,5 @@
-// What the widget costs a page, by Lighthouse: the demo's shop with the one line and without it, in turns.
+// What the widget costs a page, by Lighthouse: the demo's shop with the one line, without it, and with a line whose
+// script is empty (what any script of another origin costs by this method), in turns.
 //
 //   node bench/lighthouse.mjs [--runs 5] [--line 'ATTRIBUTES'] [--methods simulate,devtools,provided]
 //
@@ -27,20 +28,27 @@ const chromium = process.env.CHATWARD_CHROMIUM ?? "/usr/bin/chromium";
 
 const folder = await mkdtemp(join(tmpdir(), "chatward-lighthouse-"));
 const demo = await startDemo();
+const empty = await startEmpty();
 const shop = await startShop();
 try {
   await run("npm", ["install", "--prefix", folder, "--no-audit", "--no-fund", "--ignore-scripts", `lighthouse@${VERSION}`]);
   for (const method of options.methods.split(",")) {
-    const found = { without: [], with: [] };
+    const found = { without: [], empty: [], with: [] };
+    const variants = Object.keys(found);
     for (let at = 0; at < Number(options.runs); at += 1) {
-      // In turns, and each first in every other round: a machine that grows slower favours neither.
-      for (const variant of at % 2 === 0 ? ["without", "with"] : ["with", "without"]) found[variant].push(await measure(method, variant));
+      // In turns, and each first in its round: a machine that grows slower favours none.
+      for (const step of variants.keys()) {
+        const variant = variants[(at + step) % variants.length];
+        found[variant].push(await measure(method, variant));
+      }
     }
     print(method, found);
   }
 } finally {
   shop.close();
   shop.closeAllConnections();
+  empty.close();
+  empty.closeAllConnections();
   demo.child.kill("SIGTERM");
   await demo.ended;
   await rm(folder, { recursive: true, force: true });
@@ -68,19 +76,33 @@ function print(method, found) {
   }
 }
 
-// The shop's pages as the demo serves them, under /with/ and, without the widget's line, under /without/.
+// An origin of its own whose every file is an empty script.
+async function startEmpty() {
+  const server = createServer((_, response) => {
+    response.writeHead(200, { "content-type": "text/javascript", "cache-control": "no-cache" });
+    response.end();
+  });
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return server;
+}
+
+// The shop's pages as the demo serves them, under /with/; without the widget's line under /without/, and with the empty
+// script's under /empty/.
 async function startShop() {
   const files = new Map();
   const server = createServer(async (request, response) => {
     try {
-      const [, variant, path] = /^\/(with|without)(\/.*)$/.exec(request.url) ?? [undefined, undefined, request.url];
+      const [, variant, path] = /^\/(with|without|empty)(\/.*)$/.exec(request.url) ?? [undefined, undefined, request.url];
       if (!files.has(path)) {
         const answer = await fetch(demo.sample + path);
         files.set(path, { status: answer.status, type: answer.headers.get("content-type") ?? "", body: Buffer.from(await answer.arrayBuffer()) });
       }
       const { status, type, body } = files.get(path);
       const line = new RegExp(`<script[^>]*/widget\\.js[^>]*></script>`);
-      const change = variant === "with" ? (text) => text.replace(line, (found) => found.replace("async", options.line)) : (text) => text.replace(line, "");
+      const change = {
+        with: (text) => text.replace(line, (found) => found.replace("async", options.line)),
+        empty: (text) => text.replace(line, `<script src="http://127.0.0.1:${empty.address().port}/empty.js" async></script>`),
+      }[variant] ?? ((text) => text.replace(line, ""));
       response.writeHead(status, { "content-type": type, "cache-control": "max-age=600" });
       response.end(type.startsWith("text/html") ? change(body.toString()) : body);
     } catch (error) {

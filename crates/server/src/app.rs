@@ -30,7 +30,6 @@ use crate::ops::verified::VerifiedTokens;
 use crate::ops::{installation, upstreams};
 use crate::realtime::Sockets;
 use crate::telemetry::Metrics;
-use bytes::Bytes;
 use chatward_egress::{Egress, Reach, SystemResolver};
 use chatward_providers::ProviderSet;
 use chatward_store::{Engine, Store};
@@ -157,8 +156,6 @@ pub struct Parts {
     pub halt: CancellationToken,
     /// Answers and jobs that run apart from their requests.
     pub tasks: TaskTracker,
-    /// The API's description, as served.
-    pub openapi: Bytes,
     /// The policy of our own unframed pages.
     pub page_policy: HeaderValue,
     /// The X-XSS-Protection header, if it is sent.
@@ -282,7 +279,6 @@ impl App {
             stopping: CancellationToken::new(),
             halt: CancellationToken::new(),
             tasks: TaskTracker::new(),
-            openapi: Bytes::from(crate::openapi::text()),
             page_policy: page_policy(),
             x_xss_protection: config
                 .headers
