@@ -16,7 +16,7 @@ use axum::extract::Request;
 use axum::response::Response;
 use chatward_types::{Error, EventName, Kind, Outcome, Severity};
 use std::future::Future;
-use std::pin::pin;
+use std::pin::Pin;
 use std::sync::Arc;
 
 /// What a client waits before it asks a locked server again, in seconds.
@@ -99,14 +99,13 @@ pub(super) async fn while_served<T>(
     app: &App,
     client: &Client,
     shown: &Shown,
-    work: impl Future<Output = T>,
+    mut work: Pin<&mut impl Future<Output = T>>,
 ) -> Result<T, Shut> {
     let mut news = app.gate.changes();
-    let mut work = pin!(work);
     loop {
         tokio::select! {
             biased;
-            done = &mut work => return Ok(done),
+            done = work.as_mut() => return Ok(done),
             // The sender lives as long as the app.
             _ = news.changed() => if let Some(shut) = ask(app, client, shown).await {
                 return Err(shut);

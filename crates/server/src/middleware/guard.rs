@@ -22,6 +22,7 @@ use axum::response::{IntoResponse, Response};
 use chatward_types::{Error, EventName, Kind, Outcome, Role, Severity};
 use http::Method;
 use http::header::{AUTHORIZATION, HeaderMap};
+use std::pin::pin;
 use std::sync::Arc;
 
 /// The origin that the request came from, after the check; a request extension.
@@ -41,10 +42,10 @@ pub async fn run(State((app, row)): State<(App, Row)>, mut request: Request, nex
             let mut response = match admit(&app, row, &client, &origin, &mut request).await {
                 Ok(None) => next.run(request).await,
                 Ok(Some(Standing::Token(mut held))) => {
-                    let response = signed::while_signed(&app, &client, &mut held, next.run(request)).await;
+                    let response = signed::while_signed(&app, &client, &mut held, pin!(next.run(request))).await;
                     signed::watch_stream(&app, &client, held, response)
                 }
-                Ok(Some(Standing::Key(entered))) => keys::while_held(entered, &client, next.run(request)).await,
+                Ok(Some(Standing::Key(entered))) => keys::while_held(entered, &client, pin!(next.run(request))).await,
                 Err(refusal) => refusal.into_response(),
             };
             if let Some(decision) = counted {

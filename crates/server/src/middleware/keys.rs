@@ -15,6 +15,7 @@ use chatward_vault::SecretKey;
 use http::HeaderMap;
 use http::header::{AUTHORIZATION, HeaderName, ORIGIN};
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 
 /// What only browsers send, and always send on calls across pages.
@@ -99,7 +100,7 @@ fn refusal() -> Error {
 pub(super) async fn while_held(
     entered: Arc<Entered>,
     client: &Client,
-    work: impl Future<Output = Response>,
+    work: Pin<&mut impl Future<Output = Response>>,
 ) -> Response {
     tokio::select! {
         biased;

@@ -31,6 +31,7 @@ use chatward_types::{Error, Kind, RequestId};
 use futures_util::FutureExt;
 use http::{HeaderName, HeaderValue};
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -76,8 +77,8 @@ async fn run_stack(app: App, mut request: Request, next: Next, public: bool) -> 
         Some(response) => response,
         None => {
             let limit = app.config.server.request_timeout;
-            let work = AssertUnwindSafe(next.run(request)).catch_unwind();
-            let work = tokio::time::timeout(limit, work);
+            // Pinned in place: passed on by value, there would be room for it twice while an answer is waited for.
+            let work = pin!(tokio::time::timeout(limit, AssertUnwindSafe(next.run(request)).catch_unwind()));
             let done = if public { gate::while_served(&app, &client, &shown, work).await } else { Ok(work.await) };
             match done {
                 Err(shut) => ApiError::from(gate::refuse(&app, &client, shut)).into_response(),

@@ -10,7 +10,7 @@ use crate::app::App;
 use crate::error::ApiError;
 use axum::response::{IntoResponse, Response};
 use std::future::Future;
-use std::pin::pin;
+use std::pin::Pin;
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -32,9 +32,8 @@ pub(super) async fn while_signed(
     app: &App,
     client: &Client,
     held: &mut Held,
-    work: impl Future<Output = Response>,
+    mut work: Pin<&mut impl Future<Output = Response>>,
 ) -> Response {
-    let mut work = pin!(work);
     loop {
         tokio::select! {
             biased;
@@ -42,7 +41,7 @@ pub(super) async fn while_signed(
             _ = held.news.changed() => if !app.tokens.still_signed(&held.token, app.clock.now()) {
                 return ApiError::from(refuse_session(app, client)).into_response();
             },
-            done = &mut work => return done,
+            done = work.as_mut() => return done,
         }
     }
 }
