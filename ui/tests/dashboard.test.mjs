@@ -349,9 +349,20 @@ test("a login goes on when its access cookie ends, in two tabs at once", async (
   await other.goto(`${demo.chat}/dashboard`);
   await other.locator("tr.event").first().waitFor();
   await opened.context.clearCookies({ name: "__Host-chatward_access" });
+  // The first refresh is held until the other tab wants one too: it asks for its turn, or would send its own at once.
+  let sendsToo;
+  const second = new Promise((resolve) => (sendsToo = resolve));
+  let refreshes = 0;
+  await opened.context.route("**/api/v1/auth/refresh", async (route) => {
+    refreshes += 1;
+    if (refreshes > 1) sendsToo();
+    await Promise.race([second, eventually(async () => (await navigator.locks.query()).pending.length > 0)]);
+    await route.continue();
+  });
   await Promise.all([page, other].map((tab) => tab.getByRole("button", { name: "Search" }).click()));
   for (const tab of [page, other]) await tab.locator("tr.event").first().waitFor();
   await search({ Name: "REFRESH_REUSED" });
   await page.getByText("Nothing fits this filter.").waitFor();
   assert.equal((await opened.context.cookies()).length, 2);
+  assert.ok(refreshes >= 1);
 });
