@@ -1,4 +1,5 @@
-// Makes ui/dist, the files that the server embeds and browsers load, from ui/embed, ui/loader, ui/notice and ui/preview.
+// Makes ui/dist, the files that the server embeds and browsers load, from ui/dashboard, ui/embed, ui/loader, ui/notice and
+// ui/preview.
 // Owns: bundling, minifying, and the cutting of strings.json, where every word stands once: one file per language for the
 // chat, its English into what the page starts with and what comes with the parts that are loaded later, the loader's few
 // words, and those of the privacy notice, which the server writes.
@@ -15,7 +16,7 @@ const installed = createRequire(join(UI, "tests/package.json"));
 const { build } = installed("esbuild");
 // esbuild makes scripts small; this makes them some hundredths smaller, which is what the budget is short of.
 const { minify } = installed("terser");
-const SOURCES = ["embed", "loader", "notice", "preview", "strings.json"];
+const SOURCES = ["dashboard", "embed", "loader", "notice", "preview", "strings.json"];
 // The parts of the page that are loaded when they are wanted, and the words that the page does not start with.
 const PARTS = {
   consent: /^(consent|privacyNotice)/,
@@ -37,6 +38,7 @@ export async function buildAll(out = join(UI, "dist")) {
     ...(await embedFiles()),
     ["loader/widget.js", await script("loader/widget.js", "iife")],
     ...(await noticeFiles()),
+    ...(await dashboardFiles()),
     ...(await previewFiles()),
   ]);
   for (const [name, body] of files) {
@@ -81,6 +83,15 @@ async function noticeFiles() {
   return [
     ["notice/notice.css", await sheet("notice/notice.css")],
     ["words/notice.json", JSON.stringify(Object.fromEntries(tables))],
+  ];
+}
+
+// English alone; its words stand in a file of its own.
+async function dashboardFiles() {
+  return [
+    ["dashboard/dashboard.js", await script("dashboard/dashboard.js", "esm")],
+    ["dashboard/dashboard.css", await sheet("dashboard/dashboard.css")],
+    ["dashboard/index.html", await read("dashboard/index.html")],
   ];
 }
 

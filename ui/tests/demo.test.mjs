@@ -2,18 +2,12 @@
 // the chat in a real browser. Without the program these tests fail; they never skip.
 
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { mkdtemp, rm } from "node:fs/promises";
 import { createServer } from "node:http";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { after, afterEach, before, describe, test } from "node:test";
 
 import { askIn, assertAccessible, assertClean, DESKTOP, NARROW, openPage, PHONE, startBrowser } from "./browser.mjs";
+import { startDemo } from "./program.mjs";
 
-const START_MILLISECONDS = 60_000;
-const STOP_MILLISECONDS = 15_000;
 const CANADA = "What does shipping to Canada cost?";
 
 let browser;
@@ -32,49 +26,6 @@ afterEach(async () => {
   await opened?.context.close();
   opened = undefined;
 });
-
-async function startDemo() {
-  const program = process.env.CHATWARD_BIN;
-  assert.ok(program, "CHATWARD_BIN must be the path of the chatward program");
-  const data = await mkdtemp(join(tmpdir(), "chatward-demo-"));
-  // No settings and no provider of the developer's own: the answers must be those of the shop's pages.
-  const environment = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(CHATWARD_|OPENAI_|OLLAMA_)/.test(name)));
-  const child = spawn(program, ["demo", "--listen", "127.0.0.1:0", "--sample-listen", "127.0.0.1:0", "--data", data, "--json"], { env: environment, stdio: ["ignore", "pipe", "pipe"] });
-  let said = "";
-  child.stderr.on("data", (piece) => {
-    said = (said + piece).slice(-20_000);
-  });
-  const ended = new Promise((resolve) => child.once("exit", resolve));
-  const ready = new Promise((resolve, reject) => {
-    createInterface({ input: child.stdout }).on("line", (line) => {
-      try {
-        const value = JSON.parse(line);
-        if (value.listening) resolve(value);
-      } catch {
-        // Not the line that was asked for.
-      }
-    });
-    child.once("error", reject);
-    ended.then((code) => reject(new Error(`the demo ended with ${code}:\n${said}`)));
-    setTimeout(() => reject(new Error(`the demo was not ready in time:\n${said}`)), START_MILLISECONDS).unref();
-  });
-  const stop = async () => {
-    // Only the process that was started here.
-    child.kill("SIGTERM");
-    const late = setTimeout(() => child.kill("SIGKILL"), STOP_MILLISECONDS);
-    const code = await ended;
-    clearTimeout(late);
-    await rm(data, { recursive: true, force: true });
-    return code;
-  };
-  try {
-    const { listening, sample, site } = await ready;
-    return { chat: new URL(listening).origin, sample: new URL(sample).origin, samplePage: sample, site, stop };
-  } catch (error) {
-    await stop();
-    throw error;
-  }
-}
 
 async function openSample(options = {}) {
   opened = await openPage(browser, [demo.chat, demo.sample], options);

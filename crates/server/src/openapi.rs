@@ -25,6 +25,7 @@ use utoipa::OpenApi;
         crate::ui::get_docs,
         crate::ui::get_accept,
         crate::ui::get_recover,
+        crate::ui::get_dashboard,
         crate::ui::get_loader,
         crate::ui::get_pinned_loader,
         crate::ui::get_preview,

@@ -42,7 +42,7 @@ pub enum Policy {
     Visitor,
     /// A device of an owner, by its token; never from a page.
     Device,
-    /// A WebSocket: how it proves itself, who may, and which pages may open it. A cookie never does.
+    /// A WebSocket: how it proves itself, who may, and which pages may open it.
     WebSocket(SocketPolicy),
 }
 
@@ -60,7 +60,7 @@ pub struct SocketPolicy {
 /// When a WebSocket proves itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SocketAuth {
-    /// At the upgrade, by the Authorization field.
+    /// At the upgrade, by the Authorization field, or by cookie where [`SocketOrigin::Ours`] lets it.
     Upgrade,
     /// At the upgrade, or in its first frame within `sockets.first_frame_timeout` (10 seconds).
     FirstFrame,
@@ -80,7 +80,7 @@ pub enum SocketCaller {
 pub enum SocketOrigin {
     /// None: programs alone.
     Programs,
-    /// Pages that we serve ourselves, and programs.
+    /// Pages that we serve ourselves, and programs. A user proves themselves by cookie too, on such a page alone.
     Ours,
 }
 
@@ -184,6 +184,7 @@ pub fn table() -> Vec<Route> {
     t.row(GET, "/docs", Public, Limit::Files, Class::Page, ui::get_docs);
     t.row(GET, "/account/accept", Public, Limit::Files, Class::Page, ui::get_accept);
     t.row(GET, "/account/recover", Public, Limit::Files, Class::Page, ui::get_recover);
+    t.row(GET, "/dashboard", Public, Limit::Files, Class::Page, ui::get_dashboard);
     t.row(GET, "/widget.js", Public, Limit::Files, Class::Loader, ui::get_loader);
     t.row(GET, "/widget/{digest}/widget.js", Public, Limit::Files, Class::Loader, ui::get_pinned_loader);
     t.row(GET, "/preview/{site}", Public, Limit::Files, Class::Page, ui::get_preview);

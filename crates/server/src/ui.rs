@@ -34,6 +34,8 @@ const LOADER: &str = "loader/widget.js";
 const KEY_GAP: &str = "__SITE_KEY__";
 /// Checked with the server at each use: an update of the program is seen at once.
 const CHECKED: HeaderValue = HeaderValue::from_static("no-cache");
+/// Kept by nobody.
+const NEVER: HeaderValue = HeaderValue::from_static("no-store");
 /// An address that names its own contents never changes.
 const FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 
@@ -48,6 +50,10 @@ struct DocsFiles;
 #[derive(Embed)]
 #[folder = "../../ui/account"]
 struct AccountFiles;
+
+#[derive(Embed)]
+#[folder = "../../ui/dist/dashboard"]
+struct DashboardFiles;
 
 #[derive(Embed)]
 #[folder = "../../ui/dist/loader"]
@@ -80,12 +86,14 @@ static FILES: LazyLock<BTreeMap<String, File>> = LazyLock::new(|| {
     let embed = EmbedFiles::iter().map(|name| ("embed", EmbedFiles::get(&name), name));
     let docs = DocsFiles::iter().map(|name| ("docs", DocsFiles::get(&name), name));
     let account = AccountFiles::iter().map(|name| ("account", AccountFiles::get(&name), name));
+    let dashboard = DashboardFiles::iter().map(|name| ("dashboard", DashboardFiles::get(&name), name));
     let loader = LoaderFiles::iter().map(|name| ("loader", LoaderFiles::get(&name), name));
     let preview = PreviewFiles::iter().map(|name| ("preview", PreviewFiles::get(&name), name));
     let notice = NoticeFiles::iter().map(|name| ("notice", NoticeFiles::get(&name), name));
     embed
         .chain(docs)
         .chain(account)
+        .chain(dashboard)
         .chain(loader)
         .chain(preview)
         .chain(notice)
@@ -213,10 +221,19 @@ pub async fn get_recover(headers: HeaderMap) -> ApiResult<Response> {
     serve("account/index.html", &headers, CHECKED)
 }
 
+/// The page on which an owner's users look after what is theirs.
+#[utoipa::path(get, path = "/dashboard", tag = "pages",
+    responses((status = 200, description = "The page. It holds nothing of anybody; users log in on it.",
+        content_type = "text/html")))]
+pub async fn get_dashboard(headers: HeaderMap) -> ApiResult<Response> {
+    // Not even by a browser that goes back: what stood on the page was somebody's.
+    serve("dashboard/index.html", &headers, NEVER)
+}
+
 /// A script, style or image of our own pages.
 #[utoipa::path(get, path = "/assets/{folder}/{file}", tag = "pages",
     params(
-        ("folder" = String, Path, description = "`embed`, `docs`, `account`, `notice` or `preview`."),
+        ("folder" = String, Path, description = "`embed`, `docs`, `account`, `dashboard`, `notice` or `preview`."),
         ("file" = String, Path, description = "The file's name.")),
     responses(
         (status = 200, description = "The file."),

@@ -31,8 +31,9 @@ enum Said {
 
 /// Opens the live view of the owner's security events, as a WebSocket.
 ///
-/// A user of role admin proves themselves by `Authorization: Bearer` (programs), or within ten seconds by the first frame
-/// `{"type":"auth","token":"…"}` (programs, and pages of ours); else it is closed with 1008. Then comes
+/// A user of role admin proves themselves by `Authorization: Bearer` (programs), by the cookie of a login in cookie mode
+/// (pages of ours: the upgrade must name exactly our own origin, else it is refused), or within ten seconds by the first
+/// frame `{"type":"auth","token":"…"}` (programs, and pages of ours); else it is closed with 1008. Then comes
 /// `{"type":"ready","expires_at"}`, and from then on `{"type":"event","event":{…}}` for each event, in the form of the
 /// security log; those that a storm gathers into one line are counted there and do not come. `{"type":"filter","name",
 /// "address","key","session"}` narrows it and is answered by `{"type":"filtered"}`; `{"type":"ping"}` by `{"type":"pong"}`;
@@ -44,7 +45,7 @@ enum Said {
         (status = 101, description = "Open."),
         (status = 400, description = "Not a WebSocket's handshake, or an address with a query.", body = crate::error::ErrorBody),
         (status = 401, description = "The upgrade has a credential, which does not hold.", body = crate::error::ErrorBody),
-        (status = 403, description = "The user's role does not allow this, or another's page sent it.", body = crate::error::ErrorBody),
+        (status = 403, description = "The user's role does not allow this, another's page sent it, or a cookie came without our origin.", body = crate::error::ErrorBody),
         (status = 429, description = "Too many new or open connections from this address.", body = crate::error::ErrorBody),
         (status = 503, description = "Too many open connections.", body = crate::error::ErrorBody)))]
 pub async fn open_stream(State(app): State<App>, upgrade: Upgrade) -> ApiResult<Response> {

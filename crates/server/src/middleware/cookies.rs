@@ -2,7 +2,8 @@
 //!
 //! Owns: the two cookies, their attributes and their reading, and what a request by cookie must show beside it, since a
 //! browser sends a cookie whoever made it send the request: our own origin for whatever changes something, and no other
-//! site's page for the rest. A cookie counts on the routes of people alone, and only where no `Authorization` is sent.
+//! site's page for the rest. A cookie counts on the routes of people alone, their sockets included, and only where no
+//! `Authorization` is sent.
 //! Never lets a token that came in a cookie go out in a body.
 
 use super::Client;

@@ -25,6 +25,7 @@ fn files() -> Vec<String> {
         ("embed", "dist/embed"),
         ("preview", "dist/preview"),
         ("notice", "dist/notice"),
+        ("dashboard", "dist/dashboard"),
         ("docs", "docs"),
         ("account", "account"),
     ] {
@@ -172,7 +173,7 @@ async fn every_response_carries_what_protects_it() {
 #[tokio::test]
 async fn the_policy_of_a_page_names_its_sources_and_allows_nothing_inline() {
     let world = World::start().await;
-    for path in ["/docs".to_owned(), format!("/embed/{}", world.site.publishable_key)] {
+    for path in ["/docs".to_owned(), "/dashboard".to_owned(), format!("/embed/{}", world.site.publishable_key)] {
         let reply = world.get(&path).await;
         let policy = reply.header("content-security-policy");
         let sources = |name: &str| {
@@ -215,6 +216,9 @@ async fn the_guides_xss_header_is_a_setting() {
 async fn pages_are_opened_alone_and_only_what_is_meant_for_others_can_be_included() {
     let world = World::start().await;
     assert_eq!(world.get("/docs").await.header("cross-origin-opener-policy"), "same-origin");
+    let dashboard = world.get("/dashboard").await;
+    let kept = (dashboard.header("cross-origin-opener-policy"), dashboard.header("cache-control"));
+    assert_eq!(kept, ("same-origin", "no-store"), "what stood on it was somebody's");
     let embed = format!("/embed/{}", world.site.publishable_key);
     for (path, sharing) in [
         ("/widget.js", "cross-origin"),

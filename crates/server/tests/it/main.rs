@@ -51,6 +51,7 @@ mod second_factor;
 mod secrets;
 mod security_log;
 mod sessions;
+mod socket_cookies;
 mod socket_ends;
 mod socket_walk;
 mod sockets;

@@ -153,7 +153,7 @@ async fn whoever_must_have_a_second_factor_first_opens_nothing() {
 }
 
 #[tokio::test]
-async fn no_page_of_anybody_else_opens_a_socket_and_no_cookie_or_query_proves_anything() {
+async fn no_page_of_anybody_else_opens_a_socket_and_no_query_or_cookie_of_another_name_proves_anything() {
     let world = sockets_world().set("sockets.first_frame_timeout", "100ms").start().await;
     let (_, device) = world.device("terminal-1").await;
     let admin = world.user("admin@example.test", Role::Owner).await;
@@ -191,7 +191,7 @@ async fn no_page_of_anybody_else_opens_a_socket_and_no_cookie_or_query_proves_an
                 );
             }
         }
-        // From our own page, or from no page: a cookie is not looked at.
+        // From our own page, or from no page: a cookie of another name is not looked at.
         let ours: &[(&str, &str)] = if path == DEVICE { &[] } else { &[("origin", &own)] };
         let all: Vec<_> = ours.iter().copied().chain([("cookie", cookie.as_str())]).collect();
         let mut socket = world.open_socket(path, &all).await.ok().unwrap();
