@@ -174,7 +174,7 @@ mod tests {
             let mut change = FileChange::begin(&path).unwrap();
             let new = change.add(&SystemEntropy).unwrap();
             let draft = change.draft(&SystemEntropy).unwrap();
-            assert_eq!(ids(&path), [old.clone()], "nothing is changed yet");
+            assert_eq!(ids(&path), std::slice::from_ref(&old), "nothing is changed yet");
             draft.put().unwrap();
             assert_eq!(ids(&path), [new.clone(), old.clone()]);
             assert!(std::fs::read_to_string(&path).unwrap().ends_with(&before));
@@ -185,7 +185,7 @@ mod tests {
             assert!(!change.remove("local-0000000000000000").unwrap());
             assert!(change.remove(&new).unwrap());
             change.draft(&SystemEntropy).unwrap().put().unwrap();
-            assert_eq!(ids(&path), [old.clone()]);
+            assert_eq!(ids(&path), std::slice::from_ref(&old));
             assert_eq!(change.remove(&old).unwrap_err().code(), "master_key_last");
         }
         let left: Vec<_> = std::fs::read_dir(path.parent().unwrap()).unwrap().collect();

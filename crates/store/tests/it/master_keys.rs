@@ -44,7 +44,7 @@ on_both! {
         // Many writers and the replacement at once: what is written under the old key is there when the new one wraps.
         let fenced = store.sealed_under("a");
         let writers = (1..=20).map(|version| {
-            let (fenced, scope) = (fenced.clone(), world.alice.scope.clone());
+            let (fenced, scope) = (fenced.clone(), world.alice.scope);
             async move { fenced.insert_data_key(&scope, version, &[9, 1]).await.is_ok() }
         });
         let replacing = async {
