@@ -194,7 +194,7 @@ pub(super) fn vault(found: &mut Findings<'_>) {
         found.expect(
             key.expose().split(',').all(|key| is_32_bytes(key.trim())),
             "vault.key",
-            "is not 32 bytes in hexadecimal or base64, nor several such keys with commas",
+            "is not 32 bytes in hexadecimal or base64",
             "make one with: openssl rand -base64 32",
         );
     }
