@@ -16,6 +16,7 @@ use crate::ops::data_keys::DataKeys;
 use crate::ops::indexes::Indexes;
 use crate::ops::issuers::Issuers;
 use crate::ops::key_lookup::IssuedKeys;
+use crate::ops::master_key_files::Looks;
 use crate::ops::opaque::AccountKeys;
 use crate::ops::origins::Origins;
 use crate::ops::passwords::Passwords;
@@ -27,7 +28,7 @@ use crate::ops::tokens::Tokens;
 use crate::ops::trail::Trail;
 use crate::ops::trail_webhook::Delivery;
 use crate::ops::verified::VerifiedTokens;
-use crate::ops::{installation, upstreams};
+use crate::ops::{installation, provider_keys, upstreams};
 use crate::realtime::Sockets;
 use crate::telemetry::Metrics;
 use chatward_egress::{Egress, Reach, SystemResolver};
@@ -76,6 +77,8 @@ pub struct Parts {
     pub store: Store,
     /// Sealing and opening.
     pub vault: Vault,
+    /// When the master keys' file was looked into for one that was lacking.
+    pub master_key_looks: Looks,
     /// Owners' open data keys.
     pub data_keys: DataKeys,
     /// Visitor tokens and session ids.
@@ -214,7 +217,11 @@ impl App {
         let vault = installation::open_vault(&config, &entropy)?;
         let resolver = resolver.unwrap_or_else(|| Arc::new(SystemResolver::default()));
         let store = installation::open_store(&config, resolver.as_ref()).await?;
-        installation::check_master_key(&store, &vault).await?;
+        if installation::check_master_key(&store, &vault).await.is_err() {
+            // The key may have been rotated since its file was read.
+            vault.replace_ring(installation::open_vault(&config, &entropy)?.ring().as_ref().clone());
+            installation::check_master_key(&store, &vault).await?;
+        }
         let owner = installation::default_owner(&store, clock.as_ref(), entropy.as_ref()).await?;
         installation::note_master_key(&store, &vault, clock.as_ref()).await?;
         let (users, clock_of, entropy_of) = (config.tokens.algorithm, clock.as_ref(), entropy.as_ref());
@@ -256,6 +263,7 @@ impl App {
             passwords: Passwords::new(config.accounts.password_workers),
             issued: IssuedKeys::default(),
             backoff: AddressBackoff::default(),
+            master_key_looks: Looks::default(),
             data_keys: DataKeys::default(),
             sites: Sites::default(),
             sessions: Sessions::default(),
@@ -303,6 +311,7 @@ impl App {
         app.metrics.watch_events(&app.events);
         crate::ops::sites::refresh_origins(&app).await?;
         blocks::refresh(&app).await?;
+        provider_keys::load(&app).await?;
         Ok(app)
     }
 

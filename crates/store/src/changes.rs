@@ -28,8 +28,10 @@ pub mod change {
     pub const SESSION_ERASED: &str = "session_erased";
     /// A secret key was changed, rotated or revoked; the subject is its public id.
     pub const ISSUED_KEY_CHANGED: &str = "issued_key_changed";
-    /// The files with the providers' keys are to be read again; the subject is empty.
+    /// The providers' keys are to be read again, from their files and from the store; the subject is empty.
     pub const PROVIDER_KEYS_CHANGED: &str = "provider_keys_changed";
+    /// The master keys' file is to be read again, and the name of the one that wraps; the subject is empty.
+    pub const MASTER_KEYS_CHANGED: &str = "master_keys_changed";
     /// A block was made, changed or lifted; the subject is its network.
     pub const BLOCKS_CHANGED: &str = "blocks_changed";
     /// A ring of signing keys was rotated; the subject is its purpose.

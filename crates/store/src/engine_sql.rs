@@ -50,6 +50,13 @@ pub(crate) const LOCK_KEYS: Statement =
 pub(crate) const LOCK_TRAIL: Statement =
     Statement::pair("SELECT ''", "SELECT CAST(pg_advisory_xact_lock(7233021894460913) AS TEXT)");
 
+/// The master key that wraps, held until the transaction ends, so that it cannot be replaced by another meanwhile. SQLite
+/// has one writer.
+pub(crate) const HOLD_SETTING: Statement = Statement::pair(
+    "SELECT value FROM settings WHERE name = $1",
+    "SELECT value FROM settings WHERE name = $1 FOR SHARE",
+);
+
 // ---- durability
 
 /// What is done before a commit returns: `FULL` is 2 in SQLite's words, `on` in PostgreSQL's.

@@ -3,7 +3,7 @@
 //! Owns: the table `settings`. The first to set a name wins, but for a
 //! set-up token, whose hash is replaced until it is used. Never holds a secret that is not sealed.
 
-use crate::statement::{Statement, execute, value};
+use crate::statement::{Statement, execute, row, rows, value};
 use crate::store::Store;
 use crate::tx::Tx;
 use chatward_types::{Error, Result};
@@ -18,12 +18,37 @@ const ADVANCE_SETTING: Statement = Statement::both(
      ON CONFLICT (name) DO UPDATE SET value = $2 WHERE settings.value <> $2",
 );
 const SWAP_SETTING: Statement = Statement::both("UPDATE settings SET value = $3 WHERE name = $1 AND value = $2");
+/// A bounded list: there are as many of a kind as the configuration has entries of it.
+const SETTINGS_OF: Statement =
+    Statement::both("SELECT name, value FROM settings WHERE substr(name, 1, length($1)) = $1 ORDER BY name LIMIT 1000");
+const REMOVE_SETTING: Statement = Statement::both("DELETE FROM settings WHERE name = $1");
 const CLAIM_SETTING: Statement = Statement::both("DELETE FROM settings WHERE name = $1 AND value = $2");
+
+struct SettingRow {
+    name: String,
+    value: String,
+}
+row!(SettingRow { name, value });
 
 /// Sets a setting in the transaction of what it belongs to; others who set it wait until that has ended.
 pub(crate) async fn replace(tx: &mut Tx, name: &str, value: &str) -> Result<()> {
     execute!(tx, REPLACE_SETTING, name, value)?;
     Ok(())
+}
+
+/// Sets a setting that has this value to another. `false` when it has not.
+pub(crate) async fn swap(tx: &mut Tx, name: &str, from: &str, to: &str) -> Result<bool> {
+    Ok(execute!(tx, SWAP_SETTING, name, from, to)? == 1)
+}
+
+/// Sets a setting unless it is set. `false` when it is.
+pub(crate) async fn set(tx: &mut Tx, name: &str, value: &str) -> Result<bool> {
+    Ok(execute!(tx, SET_SETTING, name, value)? == 1)
+}
+
+/// Removes a setting. `false` when it is not set.
+pub(crate) async fn remove(tx: &mut Tx, name: &str) -> Result<bool> {
+    Ok(execute!(tx, REMOVE_SETTING, name)? == 1)
 }
 
 /// Removes a setting that has this value. `false` when it has not: somebody was faster.
@@ -62,6 +87,17 @@ impl Store {
         let swapped = execute!(tx, SWAP_SETTING, name, from, to)? == 1;
         tx.commit().await?;
         Ok(swapped)
+    }
+
+    /// The settings whose names begin with this.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn settings_of(&self, prefix: &str) -> Result<Vec<(String, String)>> {
+        let mut tx = self.read_global().await?;
+        let settings = rows!(SettingRow, tx, SETTINGS_OF, prefix)?;
+        tx.commit().await?;
+        Ok(settings.into_iter().map(|setting| (setting.name, setting.value)).collect())
     }
 
     /// A setting's value.

@@ -7,6 +7,7 @@
 use crate::append::Writer;
 use crate::config::{Engine, Location, StoreConfig};
 use crate::engine_sql::{BEGIN_READ, BEGIN_WRITE, DURABILITY, EMPTY_LOG, SET_OWNER};
+use crate::master_keys;
 use crate::migrate::{self, MigrationReport};
 use crate::postgres::{self, Postgres};
 use crate::sqlite::{self, Sqlite};
@@ -30,6 +31,8 @@ pub struct Store {
     inner: Arc<Inner>,
     /// The record of the audit trail that every transaction of this handle commits with; see `trail.rs`.
     entry: Option<Arc<TrailEntry>>,
+    /// The master key that what this handle writes was sealed under; see `master_keys.rs`.
+    sealed_under: Option<Arc<str>>,
 }
 
 struct Inner {
@@ -60,7 +63,11 @@ impl Store {
             Location::Postgres => Pools::Postgres(postgres::open(config).await?),
         };
         let writer = Writer::start(pools.clone(), config.acquire_deadline)?;
-        Ok(Self { inner: Arc::new(Inner { pools, writer, administrative: Mutex::default() }), entry: None })
+        Ok(Self {
+            inner: Arc::new(Inner { pools, writer, administrative: Mutex::default() }),
+            entry: None,
+            sealed_under: None,
+        })
     }
 
     /// Which engine it runs on.
@@ -158,7 +165,7 @@ impl Store {
 
     /// A transaction on one owner's rows (and on global tables beside them).
     pub(crate) async fn write(&self, scope: &Scope) -> Result<Tx> {
-        Ok(self.with_record(self.inner.pools.write(Some(scope.owner())).await?))
+        self.begun(self.inner.pools.write(Some(scope.owner())).await?).await
     }
 
     /// Plain reads of global tables. In PostgreSQL no tenant's row is visible.
@@ -168,18 +175,28 @@ impl Store {
 
     /// A transaction on global tables. In PostgreSQL no tenant's row is visible.
     pub(crate) async fn write_global(&self) -> Result<Tx> {
-        Ok(self.with_record(self.inner.pools.write(None).await?))
+        self.begun(self.inner.pools.write(None).await?).await
     }
 
     pub(crate) fn with_entry(&self, entry: Arc<TrailEntry>) -> Self {
-        Self { inner: Arc::clone(&self.inner), entry: Some(entry) }
+        Self { entry: Some(entry), ..self.clone() }
     }
 
-    fn with_record(&self, tx: Tx) -> Tx {
-        match &self.entry {
+    /// The same store for what was sealed under this master key: a transaction of it that would write is refused when another
+    /// one wraps by now, so that nothing is ever left under a key that is taken away.
+    #[must_use]
+    pub fn sealed_under(&self, master_key: &str) -> Self {
+        Self { sealed_under: Some(master_key.into()), ..self.clone() }
+    }
+
+    async fn begun(&self, mut tx: Tx) -> Result<Tx> {
+        if let Some(id) = &self.sealed_under {
+            master_keys::expect_current(&mut tx, id).await?;
+        }
+        Ok(match &self.entry {
             Some(entry) => Tx::Audited(Box::new(tx), Some(Arc::clone(entry))),
             None => tx,
-        }
+        })
     }
 
     /// How often each function that reads across owners was called since this was asked last.

@@ -100,6 +100,8 @@ pub enum EventName {
     WebSocketClosed,
     /// A ring of signing keys was rotated.
     SigningKeyRotated,
+    /// A rotation of the master key began, or ended with the end of the key before.
+    MasterKeyRotated,
     /// A key is older than the rotation period.
     KeyOverdue,
     /// An outside issuer's keys could not be fetched.
@@ -157,6 +159,7 @@ impl EventName {
             Self::WebSocketOpened => "WEBSOCKET_OPENED",
             Self::WebSocketClosed => "WEBSOCKET_CLOSED",
             Self::SigningKeyRotated => "SIGNING_KEY_ROTATED",
+            Self::MasterKeyRotated => "MASTER_KEY_ROTATED",
             Self::KeyOverdue => "KEY_OVERDUE",
             Self::IssuerUnreachable => "ISSUER_UNREACHABLE",
         }

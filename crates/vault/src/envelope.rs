@@ -2,15 +2,18 @@
 //!
 //! Owns the two sealed formats: rows of an owner (format 1, under that owner's [`DataKey`] of some version) and the
 //! installation's own secrets (format 2, each under a key of its own). What a value belongs to is authenticated
-//! with it, so a row copied to another owner, record or key version does not open (SEC-06).
+//! with it, so a row copied to another owner, record or key version does not open (SEC-06). When the master key is rotated,
+//! data keys are wrapped anew and the installation's secrets sealed anew; rows stay as they are.
 //! Never stores anything: the store keeps what comes out, and cannot read it.
 
 use crate::entropy::random_secret;
-use crate::master_key::MasterKey;
+use crate::key_ring::KeyRing;
+use crate::master_key::{MasterKey, local_wrapper};
 use crate::sealing::SealingKey;
 use chatward_types::{Entropy, Error, OwnerId, Result};
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
+use zeroize::Zeroizing;
 
 /// A data key as the store keeps it: only the master key that wrapped it can open it.
 pub type WrappedKey = Vec<u8>;
@@ -24,22 +27,37 @@ const ROW_DOMAIN: &[u8] = b"chatward row v1";
 const DATA_KEY_DOMAIN: &[u8] = b"chatward data key v1";
 const INSTALLATION_DOMAIN: &[u8] = b"chatward installation v1";
 
-/// The master key and the entropy that every new key and nonce comes from.
+/// The master keys and the entropy that every new key and nonce comes from. Clones share the keys, also when they change.
 #[derive(Debug, Clone)]
 pub struct Vault {
-    master: Arc<dyn MasterKey>,
+    ring: Arc<RwLock<Arc<KeyRing>>>,
     entropy: Arc<dyn Entropy>,
 }
 
 impl Vault {
-    /// A vault under a master key.
+    /// A vault under one master key.
     pub fn new(master: Arc<dyn MasterKey>, entropy: Arc<dyn Entropy>) -> Self {
-        Self { master, entropy }
+        Self::with_ring(KeyRing::of(master), entropy)
     }
 
-    /// The public name of the master key.
-    pub fn master_key_id(&self) -> &str {
-        self.master.id()
+    /// A vault under several, of which one wraps.
+    pub fn with_ring(ring: KeyRing, entropy: Arc<dyn Entropy>) -> Self {
+        Self { ring: Arc::new(RwLock::new(Arc::new(ring))), entropy }
+    }
+
+    /// The master keys as they are now.
+    pub fn ring(&self) -> Arc<KeyRing> {
+        Arc::clone(&self.ring.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Puts these master keys in the place of all; what was opened stays open.
+    pub fn replace_ring(&self, ring: KeyRing) {
+        *self.ring.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ring);
+    }
+
+    /// The public name of the master key that wraps.
+    pub fn master_key_id(&self) -> String {
+        self.ring().id().to_owned()
     }
 
     /// A new data key for an owner, wrapped. Versions start at 1 and grow by rotation.
@@ -48,15 +66,15 @@ impl Vault {
     /// When the entropy source or the key service fails.
     pub fn new_data_key(&self, owner: &OwnerId, version: u32) -> Result<WrappedKey> {
         let key = random_secret(&*self.entropy)?;
-        self.master.wrap(&key, &data_key_context(owner, version), &*self.entropy)
+        self.ring().wrap(&key, &data_key_context(owner, version), &*self.entropy)
     }
 
     /// The data key that [`Vault::new_data_key`] made for this owner and version.
     ///
     /// # Errors
-    /// When it was made for another owner or version, under another master key, or was changed.
+    /// When it was made for another owner or version, under a master key that is not here, or was changed.
     pub fn open_data_key(&self, owner: &OwnerId, version: u32, wrapped: &[u8]) -> Result<DataKey> {
-        let key = self.master.unwrap(wrapped, &data_key_context(owner, version))?;
+        let key = self.ring().unwrap(wrapped, &data_key_context(owner, version))?;
         Ok(DataKey(Arc::new(OpenedKey {
             owner: *owner,
             version,
@@ -65,13 +83,24 @@ impl Vault {
         })))
     }
 
+    /// The same data key, wrapped by the master key that wraps now. It seals and opens what it did before.
+    ///
+    /// # Errors
+    /// As [`Vault::open_data_key`], and when the entropy source or the key service fails.
+    pub fn rewrap_data_key(&self, owner: &OwnerId, version: u32, wrapped: &[u8]) -> Result<WrappedKey> {
+        let (ring, context) = (self.ring(), data_key_context(owner, version));
+        ring.wrap(&ring.unwrap(wrapped, &context)?, &context, &*self.entropy)
+    }
+
     /// Seals a secret of the installation itself, such as a signing key. `purpose` names what it is for.
+    ///
+    /// Whoever stores one has it sealed anew by a rotation of the master key, or it would be lost with the old key.
     ///
     /// # Errors
     /// When the entropy source or the key service fails.
     pub fn seal(&self, purpose: &str, plain: &[u8]) -> Result<Vec<u8>> {
         let key = random_secret(&*self.entropy)?;
-        let wrapped = self.master.wrap(&key, &installation_context(purpose), &*self.entropy)?;
+        let wrapped = self.ring().wrap(&key, &installation_context(purpose), &*self.entropy)?;
         let length =
             u16::try_from(wrapped.len()).map_err(|_| Error::internal("the key service's wrapped key is too long"))?;
         let mut header = Vec::with_capacity(INSTALLATION_HEADER + wrapped.len());
@@ -85,19 +114,49 @@ impl Vault {
     /// The secret that [`Vault::seal`] sealed for the same purpose. Put it into a `Secret` at once.
     ///
     /// # Errors
-    /// When it was sealed for another purpose, under another master key, or was changed.
+    /// When it was sealed for another purpose, under a master key that is not here, or was changed.
     pub fn open(&self, purpose: &str, sealed: &[u8]) -> Result<Vec<u8>> {
-        let misshapen = || Error::internal("a sealed secret has an unknown format or is cut short");
-        let &[INSTALLATION_FORMAT, high, low, ..] = sealed else {
-            return Err(misshapen());
-        };
-        let header_length = INSTALLATION_HEADER + usize::from(u16::from_be_bytes([high, low]));
-        let (header, rest) = sealed.split_at_checked(header_length).ok_or_else(misshapen)?;
-        let wrapped = &header[INSTALLATION_HEADER..];
-        let key = self.master.unwrap(wrapped, &installation_context(purpose))?;
+        let (header, rest) = split_sealed(sealed)?;
+        let key = self.ring().unwrap(&header[INSTALLATION_HEADER..], &installation_context(purpose))?;
         let fields = [INSTALLATION_DOMAIN, purpose.as_bytes()];
         SealingKey::new(&key)?.open(header, &fields, rest)
     }
+
+    /// The same secret, sealed anew under the master key that wraps now.
+    ///
+    /// # Errors
+    /// As [`Vault::open`] and [`Vault::seal`].
+    pub fn reseal(&self, purpose: &str, sealed: &[u8]) -> Result<Vec<u8>> {
+        let plain = Zeroizing::new(self.open(purpose, sealed)?);
+        self.seal(purpose, &plain)
+    }
+
+    /// The public name of the master key that wrapped a data key, whether it is here or not.
+    ///
+    /// # Errors
+    /// When no master key did.
+    pub fn wrapper_of_data_key(&self, wrapped: &[u8]) -> Result<String> {
+        let name = self.ring().wrapper(wrapped).or_else(|| local_wrapper(wrapped));
+        name.ok_or_else(|| Error::internal("a wrapped key has an unknown format"))
+    }
+
+    /// The public name of the master key that a sealed secret needs, whether it is here or not.
+    ///
+    /// # Errors
+    /// When it is no sealed secret.
+    pub fn wrapper_of_sealed(&self, sealed: &[u8]) -> Result<String> {
+        let (header, _) = split_sealed(sealed)?;
+        self.wrapper_of_data_key(&header[INSTALLATION_HEADER..])
+    }
+}
+
+fn split_sealed(sealed: &[u8]) -> Result<(&[u8], &[u8])> {
+    let misshapen = || Error::internal("a sealed secret has an unknown format or is cut short");
+    let &[INSTALLATION_FORMAT, high, low, ..] = sealed else {
+        return Err(misshapen());
+    };
+    let length = INSTALLATION_HEADER + usize::from(u16::from_be_bytes([high, low]));
+    sealed.split_at_checked(length).ok_or_else(misshapen)
 }
 
 /// An owner's data key of one version, ready for use. Cheap to clone; wiped when the last clone goes.

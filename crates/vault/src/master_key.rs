@@ -17,6 +17,9 @@ pub trait MasterKey: Send + Sync + fmt::Debug {
     /// A short public name, equal for equal keys; it says nothing about the key.
     fn id(&self) -> &str;
 
+    /// What everything begins with that this key wrapped, and nothing that another did.
+    fn mark(&self) -> &[u8];
+
     /// Wraps `key`; the same `context` must be given to unwrap it.
     ///
     /// # Errors
@@ -37,7 +40,7 @@ const HEADER: usize = 1 + ID_BYTES;
 /// A master key held in this process's memory.
 pub struct LocalMasterKey {
     id: String,
-    id_bytes: [u8; ID_BYTES],
+    header: [u8; HEADER],
     key: SealingKey,
 }
 
@@ -48,22 +51,17 @@ impl LocalMasterKey {
     /// When the cipher refuses it, which does not happen for 32 bytes.
     pub fn from_bytes(bytes: &Secret<[u8; 32]>) -> Result<Self> {
         let name = derive(bytes, "chatward master key id v1");
-        let mut id_bytes = [0; ID_BYTES];
-        id_bytes.copy_from_slice(&name.expose()[..ID_BYTES]);
-        let digits: String = id_bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok(Self {
-            id: format!("local-{digits}"),
-            id_bytes,
-            key: SealingKey::new(&derive(bytes, "chatward master key wrap v1"))?,
-        })
+        let mut header = [FORMAT; HEADER];
+        header[1..].copy_from_slice(&name.expose()[..ID_BYTES]);
+        Ok(Self { id: local_id(&header), header, key: SealingKey::new(&derive(bytes, "chatward master key wrap v1"))? })
     }
 
     /// The key written as 64 hexadecimal digits or as base64 of 32 bytes, as `openssl rand -base64 32` prints it.
     ///
     /// # Errors
     /// [`Kind::Invalid`] when it is not 32 bytes, or when they are too regular to have come from a random source.
-    pub fn from_environment_text(text: &Secret<String>) -> Result<Self> {
-        Self::from_bytes(&parse_key(text.expose())?)
+    pub(crate) fn from_text(text: &str) -> Result<Self> {
+        Self::from_bytes(&parse_key(text)?)
     }
 }
 
@@ -72,10 +70,12 @@ impl MasterKey for LocalMasterKey {
         &self.id
     }
 
+    fn mark(&self) -> &[u8] {
+        &self.header
+    }
+
     fn wrap(&self, key: &Secret<[u8; 32]>, context: &[u8], entropy: &dyn Entropy) -> Result<Vec<u8>> {
-        let mut header = [FORMAT; HEADER];
-        header[1..].copy_from_slice(&self.id_bytes);
-        self.key.seal(&header, &[context], key.expose(), entropy)
+        self.key.seal(&self.header, &[context], key.expose(), entropy)
     }
 
     fn unwrap(&self, wrapped: &[u8], context: &[u8]) -> Result<Secret<[u8; 32]>> {
@@ -85,7 +85,7 @@ impl MasterKey for LocalMasterKey {
         if header[0] != FORMAT {
             return Err(Error::internal("a wrapped key has an unknown format"));
         }
-        if header[1..] != self.id_bytes {
+        if header != self.header {
             return Err(Error::internal(format!(
                 "a key was wrapped by another master key than {}; give the one this data was made with",
                 self.id
@@ -104,6 +104,23 @@ impl fmt::Debug for LocalMasterKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LocalMasterKey").field("id", &self.id).finish_non_exhaustive()
     }
+}
+
+/// The name of the local key that wrapped something, told from how it begins; `None` if no local key did.
+pub(crate) fn local_wrapper(wrapped: &[u8]) -> Option<String> {
+    let header = wrapped.first_chunk::<HEADER>()?;
+    (header[0] == FORMAT).then(|| local_id(header))
+}
+
+/// What everything begins with that the local key of this name wrapped; `None` if it is no local key's name.
+pub(crate) fn local_mark(id: &str) -> Option<Vec<u8>> {
+    let bytes = from_hex(id.strip_prefix("local-")?)?;
+    (bytes.len() == ID_BYTES).then(|| [&[FORMAT], bytes.as_slice()].concat())
+}
+
+fn local_id(header: &[u8; HEADER]) -> String {
+    let digits: String = header[1..].iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("local-{digits}")
 }
 
 /// 32 random bytes from hexadecimal digits or base64; whitespace around them is ignored.
@@ -208,7 +225,7 @@ mod tests {
             URL_SAFE_NO_PAD.encode(key.expose()),
             format!("{}\n", *key_text(&key)),
         ] {
-            let read = LocalMasterKey::from_environment_text(&Secret::new(text)).unwrap();
+            let read = LocalMasterKey::from_text(&text).unwrap();
             assert_eq!(read.id(), id);
         }
     }
@@ -229,7 +246,7 @@ mod tests {
             STANDARD.encode([1; 33]),
             passphrase,
         ] {
-            let error = LocalMasterKey::from_environment_text(&Secret::new(text.clone())).unwrap_err();
+            let error = LocalMasterKey::from_text(&text).unwrap_err();
             assert_eq!(error.kind(), Kind::Invalid, "{text:?}");
             assert!(text.is_empty() || !error.to_string().contains(&text));
         }

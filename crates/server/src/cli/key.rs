@@ -1,6 +1,7 @@
-//! `chatward key create | list | ages | reload`: keys as they are made and as they are; `key_ends` rotates and revokes.
+//! `chatward key create | list | ages | reload`: keys as they are made and as they are; `key_ends` rotates and revokes,
+//! `provider_key` sets a provider's.
 
-use super::{Common, Failure, Outcome, key_ends, print, site};
+use super::{Common, Failure, Outcome, key_ends, print, provider_key, site};
 use crate::app::App;
 use crate::events::time_text;
 use crate::ops::issued_keys::{self, Created, KeyState, NewKey};
@@ -34,6 +35,15 @@ pub(super) enum KeyCommand {
     /// Show how old each key is, and which are due for rotation (keys.rotation_days)
     #[command(after_help = "Example: chatward key ages --json")]
     Ages,
+    /// Give a provider another key, on every running server within a second; standard input holds it
+    ///
+    /// It is sealed in the database and is in force in the place of the one in the environment, the configuration or a file,
+    /// also after a restart, and for the provider's present host alone.
+    #[command(after_help = "Example: chatward key set openai < new-key")]
+    Set(provider_key::SetArguments),
+    /// Go back to the key that the environment, the configuration or a file holds
+    #[command(after_help = "Example: chatward key unset openai")]
+    Unset(provider_key::SetArguments),
     /// Have every running server read the files of the providers' keys again
     #[command(after_help = "Example: chatward key reload")]
     Reload,
@@ -82,6 +92,8 @@ pub(super) async fn run(common: &Common, command: KeyCommand) -> Outcome {
         KeyCommand::Rotate(arguments) => key_ends::rotate(&app, common, &arguments).await,
         KeyCommand::Revoke(arguments) => key_ends::revoke(&app, common, arguments).await,
         KeyCommand::Ages => ages(&app, common).await,
+        KeyCommand::Set(arguments) => provider_key::set(&app, common, &arguments).await,
+        KeyCommand::Unset(arguments) => provider_key::unset(&app, common, &arguments).await,
         KeyCommand::Reload => reload(&app, common).await,
     };
     app.stop().await;
@@ -155,7 +167,8 @@ async fn ages(app: &App, common: &Common) -> Outcome {
     }
     for key in &ages {
         let due = if key.due { format!("due: {}", key.fix) } else { String::new() };
-        print::line(format!("{:>5} days  {:<11}  {}  {due}", key.days, key.kind, key.name).trim_end());
+        let (days, kind, source, name) = (key.days, key.kind, key.source, &key.name);
+        print::line(format!("{days:>5} days  {kind:<11}  {source:<13}  {name}  {due}").trim_end());
     }
     let due = ages.iter().filter(|key| key.due).count();
     print::line(&format!("{due} of {} keys are {} days old or older.", ages.len(), app.config.keys.rotation_days));
@@ -174,7 +187,9 @@ async fn reload(app: &App, common: &Common) -> Outcome {
         print::line(
             "Running servers read the files again within a second; their security logs name the keys replaced.",
         );
-        print::line("Keys that stand in a variable or in the configuration file take a restart.");
+        print::line(
+            "A key that stands in a variable or in the configuration file is replaced by: chatward key set PROVIDER",
+        );
     }
     Ok(())
 }

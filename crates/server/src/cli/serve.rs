@@ -103,6 +103,9 @@ impl Running {
         if let Some(late) = rotation::overdue(&app).await? {
             tracing::warn!(rings = late.as_str(), "signing keys are overdue; run: chatward secret rotate all");
         }
+        if rotation::ages(&app).await?.iter().any(|age| age.overdue && age.purpose == rotation::MASTER) {
+            tracing::warn!("the master key is overdue; run: chatward secret rotate master");
+        }
         let jobs = tokio::spawn(jobs::run(app.clone()));
         app.event(EventName::ServerLifecycle, Severity::Info, EventOutcome::Success).detail("started").emit();
         Ok(Self { app, address, admin_address, listeners, jobs, _lock: lock })

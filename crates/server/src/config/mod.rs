@@ -174,6 +174,11 @@ impl Config {
         Some(secret_files::read(path).map_err(wrong))
     }
 
+    /// Whether a secret stands in a file of its own.
+    pub fn has_secret_file(&self, setting: &str) -> bool {
+        self.secret_files.contains_key(setting)
+    }
+
     /// The hosts of the databases that only a look-up can place, each with its setting.
     pub fn database_names(&self) -> Vec<(&'static str, String)> {
         rules_secrets::database_names(self)

@@ -192,7 +192,7 @@ pub(super) fn vault(found: &mut Findings<'_>) {
     let config = found.config;
     if let Some(key) = &config.vault.key {
         found.expect(
-            is_32_bytes(key.expose()),
+            key.expose().split(',').all(|key| is_32_bytes(key.trim())),
             "vault.key",
             "is not 32 bytes in hexadecimal or base64",
             "make one with: openssl rand -base64 32",

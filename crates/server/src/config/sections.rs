@@ -133,10 +133,16 @@ section! {
     /// The master key that seals conversations and stored secrets.
     Vault "vault" {
         /// The master key's file, mode 0600, created when it is missing. In production it must be named and stand
-        /// outside `data_dir`, so that no copy of the data holds its key.
+        /// outside `data_dir`, so that no copy of the data holds its key. `chatward secret rotate master` puts a new key on
+        /// its first line and takes the old one out when nothing needs it any more; empty lines and such that begin with
+        /// `#` are left alone. A backup of the database needs the key that was in use when it was made, so keep a copy of
+        /// each key, apart from the backups, as long as a backup of its time. With several servers every one needs the file:
+        /// the new key is not used before all of them hold it.
         key_file: Option<PathBuf> = Derived("`keys/master.key` in `data_dir`; must be set in production"),
             optional(path()), [];
-        /// The master key itself, 32 bytes in hexadecimal or base64, instead of a file.
+        /// The master key itself, 32 bytes in hexadecimal or base64, instead of a file; several with commas, the newest
+        /// first. A running server cannot read a variable again, so such a key is not rotated before it stands in a file:
+        /// `chatward secret rotate master --to-file PATH` writes it there.
         key: Option<Secret<String>> = Unset("`key_file` is used"),
             optional(secret_without_file("32 bytes in hexadecimal or base64")), [];
     }

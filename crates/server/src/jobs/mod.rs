@@ -9,8 +9,8 @@ pub mod crawls;
 use crate::app::App;
 use crate::events;
 use crate::ops::{
-    backoff, blocks, changes, key_ages, key_lookup, refusals, rotation, sessions, tickets, trail, trail_heads,
-    trail_webhook,
+    backoff, blocks, changes, key_ages, key_lookup, master_key, master_key_files, provider_keys, refusals, rotation,
+    sessions, tickets, trail, trail_heads, trail_webhook,
 };
 use chatward_types::{DAY, Error, EventName, MINUTE, Outcome, Result, Severity, Timestamp};
 use std::time::Duration;
@@ -39,6 +39,9 @@ pub async fn run(app: App) {
     if let Err(error) = app.store.register_node(app.node, app.clock.now()).await {
         tracing::error!(source = error.source_line(), "this node could not register; the command line will not see it");
     }
+    if let Err(error) = master_key_files::tell(&app).await {
+        report("names of the master keys", &error);
+    }
     if let Err(error) = key_ages::sight(&app).await {
         report("first sight of keys", &error);
     }
@@ -66,9 +69,14 @@ async fn follow_changes(app: &App) {
             }
         }
     };
-    // What changed between the start and now was read by nobody: take the sites' origins, the blocks and the rings once more.
-    let again =
-        [crate::ops::sites::refresh_origins(app).await, blocks::refresh(app).await, rotation::reload(app, None).await];
+    // What changed between the start and now was read by nobody: take the sites' origins, the blocks and the keys once more.
+    let again = [
+        crate::ops::sites::refresh_origins(app).await,
+        blocks::refresh(app).await,
+        master_key_files::read_again(app).await,
+        rotation::reload(app, None).await,
+        provider_keys::reload(app).await,
+    ];
     for outcome in again {
         if let Err(error) = outcome {
             report("changes", &error);
@@ -91,7 +99,10 @@ async fn beat(app: &App) {
         let now = app.clock.now();
         let beaten = match app.store.heartbeat_node(app.node, now).await {
             // Forgotten while the store was out of reach.
-            Ok(false) => app.store.register_node(app.node, now).await,
+            Ok(false) => match app.store.register_node(app.node, now).await {
+                Ok(()) => master_key_files::tell(app).await,
+                failed => failed,
+            },
             Ok(true) => Ok(()),
             Err(error) => Err(error),
         };
@@ -152,6 +163,10 @@ async fn sweep(app: &App) {
 }
 
 async fn keep_house(app: &App) {
+    // What a command began that was killed is ended here.
+    if let Err(error) = master_key::advance(app).await {
+        report("rotation of the master key", &error);
+    }
     while pause(app, HOUSEKEEPING_EVERY).await {
         if let Err(error) = run_housekeeping(app).await {
             report("housekeeping", &error);
@@ -172,7 +187,7 @@ async fn empty_logs(app: &App) {
 }
 
 /// One turn of housekeeping: spent limit windows, yesterday's budgets, spent tickets, ended signing keys, old attempts to log
-/// in and changes; and the daily word about keys that are overdue.
+/// in and changes; the daily word about keys that are overdue; and a rotation of the master key that waits for something.
 ///
 /// # Errors
 /// When the store fails; the next turn does it.
@@ -193,6 +208,8 @@ pub async fn run_housekeeping(app: &App) -> Result<()> {
     app.store.prune_budgets(now.div_euclid(DAY) - BUDGET_DAYS_KEPT).await?;
     tell_administrative_reads(app);
     key_ages::tell_due(app).await?;
+    // Last: it has a record to write, and waits for one that can be written.
+    master_key::advance(app).await?;
     Ok(())
 }
 

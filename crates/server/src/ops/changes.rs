@@ -19,7 +19,8 @@ pub async fn apply_since(app: &App, mut seq: i64) -> Result<i64> {
         let Some(last) = rows.last() else { return Ok(seq) };
         seq = last.seq;
         let full = rows.len() >= PAGE as usize;
-        let (mut sites_changed, mut gate_changed, mut provider_keys_changed) = (false, false, false);
+        let (mut sites_changed, mut gate_changed) = (false, false);
+        let (mut provider_keys_changed, mut master_keys_changed) = (false, false);
         let mut signing_changed: Vec<String> = Vec::new();
         for row in rows {
             match row.kind.as_str() {
@@ -33,10 +34,15 @@ pub async fn apply_since(app: &App, mut seq: i64) -> Result<i64> {
                 change::SIGNING_CHANGED => signing_changed.push(row.subject),
                 change::ISSUED_KEY_CHANGED => super::key_lookup::changed(app, row.owner, &row.subject).await?,
                 change::PROVIDER_KEYS_CHANGED => provider_keys_changed = true,
+                change::MASTER_KEYS_CHANGED => master_keys_changed = true,
                 change::BLOCKS_CHANGED | change::LOCKDOWN_CHANGED => gate_changed = true,
                 change::DEVICE_REVOKED | change::LOGIN_ENDED | change::USER_CHANGED => app.sockets.wake(&row.subject),
                 other => tracing::warn!(kind = other, "a change of a kind that this version does not know"),
             }
+        }
+        // First: what else has changed may be sealed under the new one.
+        if master_keys_changed {
+            super::master_key_files::read_again(app).await?;
         }
         signing_changed.sort();
         signing_changed.dedup();
@@ -45,6 +51,7 @@ pub async fn apply_since(app: &App, mut seq: i64) -> Result<i64> {
         }
         if provider_keys_changed {
             super::upstreams::reread(app).await;
+            super::provider_keys::reload(app).await?;
             super::key_ages::sight(app).await?;
         }
         if gate_changed {

@@ -3,6 +3,8 @@
 //! A message body is sealed under its owner's newest key and opened under the key that it names.
 
 use crate::app::App;
+use crate::ops::master_key_files;
+use chatward_store::MASTER_KEY_MOVED;
 use chatward_types::{Error, OwnerId, Result, Scope};
 use chatward_vault::DataKey;
 use quick_cache::sync::Cache;
@@ -68,10 +70,18 @@ pub async fn of(app: &App, scope: &Scope) -> Result<OwnerKeys> {
     }
     let mut rows = app.store.data_keys(scope).await?;
     if rows.is_empty() {
-        let wrapped = app.vault.new_data_key(&owner, 1)?;
         // Another node may have been first; what stands in the table afterwards counts.
-        app.store.insert_data_key(scope, 1, &wrapped).await?;
+        match make(app, scope).await {
+            Err(error) if error.code() == MASTER_KEY_MOVED => {
+                master_key_files::read_again(app).await?;
+                make(app, scope).await?;
+            }
+            made => made?,
+        }
         rows = app.store.data_keys(scope).await?;
+    }
+    if rows.iter().any(|(_, wrapped)| !is_openable(app, wrapped)) {
+        master_key_files::look_again(app).await;
     }
     rows.sort_by_key(|(version, _)| std::cmp::Reverse(*version));
     let keys = rows
@@ -81,4 +91,14 @@ pub async fn of(app: &App, scope: &Scope) -> Result<OwnerKeys> {
     let keys = OwnerKeys(keys.into());
     app.data_keys.0.insert(owner, keys.clone());
     Ok(keys)
+}
+
+async fn make(app: &App, scope: &Scope) -> Result<()> {
+    let wrapped = app.vault.new_data_key(&scope.owner(), 1)?;
+    let store = app.store.sealed_under(&app.vault.wrapper_of_data_key(&wrapped)?);
+    store.insert_data_key(scope, 1, &wrapped).await.map(|_| ())
+}
+
+fn is_openable(app: &App, wrapped: &[u8]) -> bool {
+    app.vault.wrapper_of_data_key(wrapped).is_ok_and(|id| app.vault.ring().holds(&id))
 }

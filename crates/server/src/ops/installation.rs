@@ -3,28 +3,29 @@
 use crate::app::setting_error;
 use crate::config::Config;
 use chatward_egress::{Resolve, is_private};
-use chatward_store::{Store, StoreConfig};
+use chatward_store::{MASTER_KEY_CURRENT, Store, StoreConfig};
 use chatward_types::{Clock, Entropy, Environment, Error, OwnerId, Result};
-use chatward_vault::{FileMasterKey, LocalMasterKey, MasterKey, Vault};
+use chatward_vault::{KeyRing, MasterKeyFile, Vault};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// A database's name is looked up for at most this long.
 const LOOK_UP_DEADLINE: Duration = Duration::from_secs(5);
-const PROOF: &str = "vault.proof";
+/// The setting of what only the right master key opens; also what it is sealed for.
+pub const PROOF: &str = "vault.proof";
 const PROOF_TEXT: &[u8] = b"this master key opens this installation";
 
-/// Opens the vault with the configured master key; makes the key's file on the first start.
+/// Opens the vault with the configured master keys; makes their file on the first start.
 ///
 /// # Errors
 /// With the setting's name: a file that others can read, a key of the wrong form, or none.
 pub fn open_vault(config: &Config, entropy: &Arc<dyn Entropy>) -> Result<Vault> {
-    let master: Arc<dyn MasterKey> = match (&config.vault.key, &config.vault.key_file) {
-        (Some(text), _) => Arc::new(LocalMasterKey::from_environment_text(text)?),
-        (None, Some(path)) => Arc::new(FileMasterKey::load_or_create(path, entropy.as_ref())?),
+    let ring = match (&config.vault.key, &config.vault.key_file) {
+        (Some(text), _) => KeyRing::from_text(text)?,
+        (None, Some(path)) => MasterKeyFile::load_or_create(path, entropy.as_ref())?.ring().clone(),
         (None, None) => return Err(setting_error("vault.key_file", "name the master key's file, outside data_dir")),
     };
-    Ok(Vault::new(master, Arc::clone(entropy)))
+    Ok(Vault::with_ring(ring, Arc::clone(entropy)))
 }
 
 /// Connects to the store and brings its schema up to date.
@@ -68,8 +69,8 @@ async fn refuse_public_databases(config: &Config, resolver: &dyn Resolve) -> Res
     Ok(())
 }
 
-/// Refuses a master key that is not the one this installation's rows were sealed with: a new one would make every
-/// stored conversation unreadable, silently.
+/// Lets the master key wrap that the database names, and refuses keys without the one that this installation's values were
+/// wrapped with: a new one would make every stored conversation unreadable, silently.
 ///
 /// # Errors
 /// [`chatward_types::Kind::Invalid`] with what to do.
@@ -83,27 +84,41 @@ pub async fn check_master_key(store: &Store, vault: &Vault) -> Result<()> {
             store.set_setting_if_absent(PROOF, &proof).await?
         }
     };
-    let opened = encoding.decode(&stored).map_err(Error::internal).and_then(|sealed| vault.open(PROOF, &sealed));
-    match opened {
-        Ok(text) if text == PROOF_TEXT => Ok(()),
-        _ => Err(setting_error(
-            "vault.key_file",
-            "this is not the master key that the database was sealed with; restore the right key file from your backup",
-        )),
+    let sealed = encoding.decode(&stored).unwrap_or_default();
+    let Ok(sealer) = vault.wrapper_of_sealed(&sealed) else { return Err(wrong_key(vault, "one that is not known")) };
+    if !vault.open(PROOF, &sealed).is_ok_and(|text| text == PROOF_TEXT) {
+        return Err(wrong_key(vault, &sealer));
+    }
+    let current = store.set_setting_if_absent(MASTER_KEY_CURRENT, &sealer).await?;
+    match vault.ring().wrapping_with(&current) {
+        Some(ring) => {
+            vault.replace_ring(ring);
+            Ok(())
+        }
+        None => Err(wrong_key(vault, &current)),
     }
 }
 
-/// The setting that says when a master key was first seen, in microseconds.
-pub fn master_key_setting(vault: &Vault) -> String {
-    format!("master_key.seen.{}", vault.master_key_id())
+fn wrong_key(vault: &Vault, needed: &str) -> Error {
+    let held = vault.ring().ids().join(", ");
+    let text = format!(
+        "this is not the master key that the database was sealed with: it needs {needed}, and this is {held}; copy the key \
+         file from a server that runs, or restore the right one from your backup"
+    );
+    setting_error("vault.key_file", &text)
 }
 
-/// Notes when this master key was first seen; its age counts from then.
+/// The setting that says since when a master key wraps, in microseconds.
+pub fn master_key_setting(id: &str) -> String {
+    format!("master_key.seen.{id}")
+}
+
+/// Notes when the master key that wraps was first seen; its age counts from then.
 ///
 /// # Errors
 /// When the store fails.
 pub async fn note_master_key(store: &Store, vault: &Vault, clock: &dyn Clock) -> Result<()> {
-    let setting = master_key_setting(vault);
+    let setting = master_key_setting(&vault.master_key_id());
     if store.get_setting(&setting).await?.is_none() {
         store.set_setting_if_absent(&setting, &clock.now().to_string()).await?;
     }

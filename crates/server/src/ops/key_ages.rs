@@ -5,8 +5,9 @@
 //! stored. Told once a day by one node. A key that is due goes on working: whoever rotates it decides when.
 
 use crate::app::App;
+use crate::ops::installation;
 use crate::ops::issued_keys::KeyState;
-use chatward_types::{DAY, EventName, Outcome, OwnerId, Result, Scope, Secret, Severity, Timestamp};
+use chatward_types::{DAY, Error, EventName, Outcome, OwnerId, Result, Scope, Secret, Severity, Timestamp};
 use chatward_vault::hmac_sha256;
 use serde::Serialize;
 
@@ -18,10 +19,12 @@ const TOLD: &str = "keys.ages_told";
 /// A key with its age.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Aged {
-    /// `secret`, `publishable`, `provider` or `configured`.
+    /// `secret`, `publishable`, `provider`, `configured` or `master`.
     pub kind: &'static str,
     /// The public id, the publishable key, the provider's name or the setting's.
     pub name: String,
+    /// Where it comes from: `database`, `file` or `configuration` (which includes the environment).
+    pub source: &'static str,
     /// Whole days.
     pub days: i64,
     /// Whether it is past the rotation period.
@@ -41,6 +44,7 @@ pub async fn report(app: &App) -> Result<Vec<Aged>> {
     let now = app.clock.now();
     let mut ages = issued(app, now).await?;
     ages.extend(configured(app, now).await?);
+    ages.push(master(app, now).await?);
     ages.sort_by(|one, other| other.days.cmp(&one.days).then_with(|| one.name.cmp(&other.name)));
     Ok(ages)
 }
@@ -131,13 +135,34 @@ async fn configured(app: &App, now: Timestamp) -> Result<Vec<Aged>> {
         for print in prints {
             since = since.min(app.store.sight_key(&hex(&print), now).await?);
         }
-        let fix = match kind {
-            "provider" => "write the new key into its api_key_file, then chatward key reload",
-            _ => "set another one and restart",
+        let source = source_of(app, kind, &name);
+        let fix = match (kind, source) {
+            ("provider", "file") => "write the new key into its api_key_file, then chatward key reload".to_owned(),
+            ("provider", _) => format!("chatward key set {name}"),
+            _ => "set another one and restart".to_owned(),
         };
-        ages.push(aged(app, (kind, name), since, fix.to_owned(), None));
+        ages.push(Aged { source, ..aged(app, (kind, name), since, fix, None) });
     }
     Ok(ages)
+}
+
+fn source_of(app: &App, kind: &str, name: &str) -> &'static str {
+    if kind == "provider" && app.credentials.is_set(name) {
+        return "database";
+    }
+    let index = app.config.providers.iter().position(|set| kind == "provider" && set.name == name);
+    let in_file = index.is_some_and(|index| app.config.has_secret_file(&format!("providers[{index}].api_key")));
+    if in_file { "file" } else { "configuration" }
+}
+
+/// The master key that wraps. One that is kept beside it ends with its overlap.
+async fn master(app: &App, now: Timestamp) -> Result<Aged> {
+    let id = app.vault.master_key_id();
+    let since = app.store.get_setting(&installation::master_key_setting(&id)).await?;
+    let since = since.map_or(Ok(now), |since| since.parse()).map_err(Error::internal)?;
+    let source = if app.config.vault.key.is_some() { "configuration" } else { "file" };
+    let fix = "chatward secret rotate master".to_owned();
+    Ok(Aged { source, ..aged(app, ("master", id), since, fix, None) })
 }
 
 type Print = ((&'static str, String), [u8; 32]);
@@ -159,7 +184,7 @@ fn aged(
     owner: Option<OwnerId>,
 ) -> Aged {
     let days = app.clock.now().saturating_sub(since).max(0) / DAY;
-    Aged { kind, name, days, due: days >= i64::from(app.config.keys.rotation_days), fix, owner }
+    Aged { kind, name, source: "database", days, due: days >= i64::from(app.config.keys.rotation_days), fix, owner }
 }
 
 fn hex(bytes: &[u8]) -> String {

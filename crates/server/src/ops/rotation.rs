@@ -7,9 +7,9 @@
 
 use crate::app::App;
 use crate::config::Config;
-use crate::ops::installation;
 use crate::ops::signing::{self, Life, PURPOSES, SKEW};
 use crate::ops::trail::{self, Actor};
+use crate::ops::{installation, master_key, master_key_files};
 use chatward_store::KeyEnd;
 use chatward_types::{DAY, Error, EventName, HOUR, Kind, MINUTE, Outcome, Result, SECOND, Severity, Timestamp};
 use serde_json::json;
@@ -17,6 +17,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Keys of one purpose that are kept; what is evidence keeps its keys for ever.
 const MOST: usize = 500;
+/// What the master key is called among the ages.
+pub const MASTER: &str = "master key";
 /// The setting that says on which day the last warning was given.
 const WARNED: &str = "signing.warned";
 
@@ -55,7 +57,7 @@ pub struct Age {
     pub id: String,
     /// What it signs by, if it signs tokens.
     pub algorithm: Option<String>,
-    /// `signs`, `checks`, or `in use` for a key that is not rotated here.
+    /// `signs`, `checks`, `wraps` or `held` of a master key, or `in use` for a key that is not rotated.
     pub state: &'static str,
     /// When it was made or first seen, in microseconds.
     pub since: Timestamp,
@@ -94,6 +96,7 @@ pub async fn rotate(app: &App, name: &str, cut: bool, by: &Actor) -> Result<Rota
     }
     let now = app.clock.now();
     let row = app.signing_source().make(purpose)?;
+    let under = app.vault.wrapper_of_sealed(&row.sealed)?;
     let before = match (cut, life(purpose)) {
         (true, _) => Before::Cut,
         (false, Life::Evidence) => Before::Kept,
@@ -109,7 +112,7 @@ pub async fn rotate(app: &App, name: &str, cut: bool, by: &Actor) -> Result<Rota
     let entry = trail::entry(app, EventName::SigningKeyRotated, by, None, purpose, &detail)?;
     let ended = AtomicU64::new(0);
     let act = async |store: chatward_store::Store| {
-        ended.store(store.rotate_signing_key(&row, end, now).await?, Ordering::Relaxed);
+        ended.store(store.sealed_under(&under).rotate_signing_key(&row, end, now).await?, Ordering::Relaxed);
         Ok(true)
     };
     if cut {
@@ -143,33 +146,47 @@ pub async fn rotate_all(app: &App, cut: bool, by: &Actor) -> Result<Vec<Rotated>
 /// # Errors
 /// When the store or the vault fails; what could not be read stays as it is.
 pub async fn reload(app: &App, purpose: Option<&str>) -> Result<()> {
-    if purpose.is_none_or(|name| name == trail::PURPOSE) {
-        app.trail.reload(app.signing_source()).await?;
+    if load(app, purpose).await.is_err() {
+        // The key may be sealed under a master key that was put into the file since it was read.
+        master_key_files::look_again(app).await;
+        load(app, purpose).await?;
     }
-    app.tokens.reload(app.signing_source(), purpose).await?;
     app.sockets.wake_all();
     Ok(())
 }
 
-/// Every signing key with its age, and the master key's since it was first seen.
+async fn load(app: &App, purpose: Option<&str>) -> Result<()> {
+    if purpose.is_none_or(|name| name == trail::PURPOSE) {
+        app.trail.reload(app.signing_source()).await?;
+    }
+    app.tokens.reload(app.signing_source(), purpose).await
+}
+
+/// Every signing key with its age, and the master keys that are held: the one that wraps since it was first seen.
 ///
 /// # Errors
 /// When the store fails.
 pub async fn ages(app: &App) -> Result<Vec<Age>> {
     let now = app.clock.now();
+    let period = i64::from(app.config.keys.rotation_days) * DAY;
     let mut ages = Vec::new();
-    if let Some(since) = app.store.get_setting(&installation::master_key_setting(&app.vault)).await? {
+    let ring = app.vault.ring();
+    let until = master_key::overlap_end(app).await?;
+    for id in ring.ids() {
+        // One that never wrapped is as young as can be: it was prepared, and nothing is under it.
+        let since = app.store.get_setting(&installation::master_key_setting(id)).await?;
+        let since = since.map_or(Ok(now), |since| since.parse()).map_err(Error::internal)?;
+        let wraps = ring.id() == id;
         ages.push(Age {
-            purpose: "master key".to_owned(),
-            id: app.vault.master_key_id().to_owned(),
+            purpose: MASTER.to_owned(),
+            id: id.to_owned(),
             algorithm: None,
-            state: "in use",
-            since: since.parse().map_err(Error::internal)?,
-            until: None,
-            overdue: false,
+            state: if wraps { "wraps" } else { "held" },
+            since,
+            until: if wraps { None } else { until },
+            overdue: wraps && now - since >= period,
         });
     }
-    let period = i64::from(app.config.keys.rotation_days) * DAY;
     for row in app.store.all_signing_keys().await? {
         let is_rotated = names().contains(&row.purpose.as_str());
         let signs = row.state == "active" && row.until_at.is_none();
@@ -190,12 +207,13 @@ pub async fn ages(app: &App) -> Result<Vec<Age>> {
     Ok(ages)
 }
 
-/// Which rings are overdue, in words; nothing when none is.
+/// Which rings are overdue, in words; nothing when none is. The master key is told with the keys that are rotated one by one.
 ///
 /// # Errors
 /// When the store fails.
 pub async fn overdue(app: &App) -> Result<Option<String>> {
-    let mut late: Vec<String> = ages(app).await?.into_iter().filter(|age| age.overdue).map(|age| age.purpose).collect();
+    let late = ages(app).await?.into_iter().filter(|age| age.overdue && age.purpose != MASTER);
+    let mut late: Vec<String> = late.map(|age| age.purpose).collect();
     late.dedup();
     Ok((!late.is_empty()).then(|| late.join(", ")))
 }

@@ -56,10 +56,18 @@ impl Source<'_> {
         let setting = signer_setting(purpose);
         if self.store.get_setting(&setting).await?.is_none() {
             let row = self.make(purpose)?;
-            self.store.insert_signing_key(&row).await?;
+            self.fenced(&row)?.insert_signing_key(&row).await?;
             self.store.set_setting_if_absent(&setting, &row.kid).await?;
         }
         self.store.signing_keys(purpose).await
+    }
+
+    /// The store for this row alone: it takes it as long as the master key wraps that the row was sealed under.
+    ///
+    /// # Errors
+    /// When the row holds no sealed key.
+    pub fn fenced(&self, row: &SigningKeyRow) -> Result<Store> {
+        Ok(self.store.sealed_under(&self.vault.wrapper_of_sealed(&row.sealed)?))
     }
 
     /// The keys of a purpose that signs tokens, for its ring.
@@ -101,6 +109,16 @@ fn open(vault: &Vault, row: &SigningKeyRow) -> Result<(TokenAlgorithm, Secret<[u
     let array: [u8; 32] =
         bytes.expose().as_slice().try_into().map_err(|_| Error::internal("a signing key of the wrong length"))?;
     Ok((algorithm, Secret::new(array)))
+}
+
+/// The same row with its key sealed anew, under the master key that wraps now.
+///
+/// # Errors
+/// When the vault cannot open it.
+pub fn reseal(vault: &Vault, row: &SigningKeyRow) -> Result<Vec<u8>> {
+    let algorithm = TokenAlgorithm::named(&row.algorithm)
+        .ok_or_else(|| Error::internal("a signing key of an algorithm that this version does not know"))?;
+    vault.reseal(&label(&row.purpose, &row.kid, algorithm), &row.sealed)
 }
 
 fn label(purpose: &str, kid: &str, algorithm: TokenAlgorithm) -> String {

@@ -20,32 +20,80 @@ const READING: Duration = Duration::from_secs(5);
 
 /// The providers' keys by provider name. The only place that holds them after the start.
 #[derive(Debug, Default)]
-pub struct Credentials(RwLock<BTreeMap<String, (Secret<String>, String)>>);
+pub struct Credentials(RwLock<BTreeMap<String, Keys>>);
+
+/// What is known of one provider's keys.
+#[derive(Debug)]
+struct Keys {
+    /// Where they are sent, and nowhere else.
+    host: String,
+    /// From the configuration.
+    configured: Option<Secret<String>>,
+    /// Set by command, in the place of the configured one.
+    set: Option<Secret<String>>,
+}
+
+impl Keys {
+    fn in_force(&self) -> Option<&Secret<String>> {
+        self.set.as_ref().or(self.configured.as_ref())
+    }
+}
 
 impl Credentials {
     /// The key of a provider, bound to its host.
     pub fn of(&self, provider: &str) -> Option<Credential> {
         let keys = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        let (secret, host) = keys.get(provider)?;
-        Some(Credential { secret: secret.clone(), host: host.clone() })
+        let keys = keys.get(provider)?;
+        Some(Credential { secret: keys.in_force()?.clone(), host: keys.host.clone() })
     }
 
     /// A keyed hash of each provider's key, by which its age is known.
     pub fn fingerprints(&self, key: &Secret<[u8; 32]>) -> Vec<(String, [u8; 32])> {
         let keys = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        keys.iter().map(|(name, (secret, _))| (name.clone(), hmac_sha256(key, secret.expose().as_bytes()))).collect()
+        let print = |(name, keys): (&String, &Keys)| {
+            Some((name.clone(), hmac_sha256(key, keys.in_force()?.expose().as_bytes())))
+        };
+        keys.iter().filter_map(print).collect()
     }
 
-    /// Puts another key in the place of a provider's. `false` when it is the same one, or the provider has none.
+    /// Where a provider's key is sent; `None` for one that takes no key.
+    pub fn host(&self, provider: &str) -> Option<String> {
+        let keys = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        keys.get(provider).map(|keys| keys.host.clone())
+    }
+
+    /// Whether a provider's key was set by command.
+    pub fn is_set(&self, provider: &str) -> bool {
+        let keys = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        keys.get(provider).is_some_and(|keys| keys.set.is_some())
+    }
+
+    /// Puts a key in the place of the configured one, or goes back to that. Says whether another key is in force than before.
+    pub(crate) fn set(&self, provider: &str, secret: Option<Secret<String>>) -> bool {
+        let mut keys = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let Some(keys) = keys.get_mut(provider) else { return false };
+        let before = keys.in_force().cloned();
+        keys.set = secret;
+        !is_same(before.as_ref(), keys.in_force())
+    }
+
+    /// Puts another key in the place of a provider's configured one. `false` when it is the same, or the provider has none.
     fn replace(&self, provider: &str, secret: Secret<String>) -> bool {
         let mut keys = self.0.write().unwrap_or_else(PoisonError::into_inner);
         match keys.get_mut(provider) {
-            Some((known, _)) if !equal_constant_time(known.expose().as_bytes(), secret.expose().as_bytes()) => {
-                *known = secret;
+            Some(keys) if !is_same(keys.configured.as_ref(), Some(&secret)) => {
+                keys.configured = Some(secret);
                 true
             }
             _ => false,
         }
+    }
+}
+
+fn is_same(one: Option<&Secret<String>>, other: Option<&Secret<String>>) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => equal_constant_time(one.expose().as_bytes(), other.expose().as_bytes()),
+        (one, other) => one.is_none() && other.is_none(),
     }
 }
 
@@ -139,9 +187,10 @@ pub fn build(config: &Config, egress: &Egress, clock: &Arc<dyn Clock>) -> Result
         if let Some(secret) = &set.api_key {
             validate_key(kind, secret.expose())
                 .map_err(|problem| setting_error(&setting("api_key"), &problem.to_string()))?;
-            if let Some(host) = provider.host() {
-                credentials.insert(set.name.clone(), (secret.clone(), host.to_owned()));
-            }
+        }
+        if let Some(host) = provider.host() {
+            let keys = Keys { host: host.to_owned(), configured: set.api_key.clone(), set: None };
+            credentials.insert(set.name.clone(), keys);
         }
         providers.push(provider);
     }
@@ -149,7 +198,7 @@ pub fn build(config: &Config, egress: &Egress, clock: &Arc<dyn Clock>) -> Result
     Ok((ProviderSet::new(providers, egress.clone(), Arc::clone(clock)), credentials))
 }
 
-fn kind_of(kind: config::ProviderKind) -> ProviderKind {
+pub(crate) fn kind_of(kind: config::ProviderKind) -> ProviderKind {
     match kind {
         config::ProviderKind::Extractive => ProviderKind::Extractive,
         config::ProviderKind::OpenAi => ProviderKind::OpenAi,

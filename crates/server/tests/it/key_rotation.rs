@@ -9,7 +9,7 @@ use crate::process::{Server, add_site, command, run};
 use crate::world::{QUESTION, Reply, SHOP, World, fake_key, request};
 use chatward::ops::issued_keys::{self, OVERLAP};
 use chatward::ops::trail::Actor;
-use chatward::ops::{identities, key_ages, key_lookup, site_keys, upstreams};
+use chatward::ops::{identities, key_ages, key_lookup, master_key, site_keys, upstreams};
 use chatward_store::{Engine, SiteRow};
 use chatward_testkit::provider::{FakeProvider, Reply as Script};
 use chatward_types::{Clock, DAY, HOUR, KeyScope, MINUTE, Role, SECOND, Scope};
@@ -231,6 +231,7 @@ async fn every_key_has_an_age_and_is_told_once_a_day_when_it_is_due() {
         let all = |days, due| {
             let mut all = vec![
                 ("configured", "feeds.jwt_secret".to_owned(), days, due),
+                ("master", world.app.vault.master_key_id(), days, due),
                 ("provider", "openai".to_owned(), days, due),
                 ("publishable", world.site.publishable_key.clone(), days, due),
                 ("secret", old.row.id.clone(), days, due),
@@ -244,17 +245,17 @@ async fn every_key_has_an_age_and_is_told_once_a_day_when_it_is_due() {
         assert_eq!(ages().await, all(9, false));
         world.clock.advance(1);
         assert_eq!(ages().await, all(10, true), "a provider's is as old as the first sight of it");
-        assert_eq!(key_ages::tell_due(&world.app).await.unwrap(), 4);
+        assert_eq!(key_ages::tell_due(&world.app).await.unwrap(), 5);
         assert_eq!(key_ages::tell_due(&world.app).await.unwrap(), 0, "once a day");
         // Signing keys are told together, in an event of their own.
         let due = || {
             let tail = world.app.events.tail().into_iter().filter(|event| event.name.as_str() == "KEY_OVERDUE");
             tail.filter(|event| event.detail.as_deref().is_some_and(|text| text.contains(" days old; rotate it: ")))
         };
-        assert_eq!(due().count(), 4);
+        assert_eq!(due().count(), 5);
         world.clock.advance(DAY);
         chatward::jobs::run_housekeeping(&world.app).await.unwrap();
-        assert_eq!(due().count(), 8, "and the next day again, by itself");
+        assert_eq!(due().count(), 10, "and the next day again, by itself");
         let stored = world.database.everything().await;
         let digest = chatward_vault::digest(secret.as_bytes());
         let plain: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -265,12 +266,13 @@ async fn every_key_has_an_age_and_is_told_once_a_day_when_it_is_due() {
         issued_keys::rotate(&world.app, &scope, &old.row.id, OVERLAP, None, &BY).await.unwrap();
         let site = site(&world).await;
         site_keys::rotate(&world.app, &scope, &site, OVERLAP, &BY).await.unwrap();
+        master_key::rotate(&world.app, 0, false, &BY).await.unwrap();
         let (database, folder) = world.stop().await;
         let other = fake_key().replace("Zq8", "Qz9");
         let world = roomy().again(database, folder).openai(&provider.openai_url(), &other).start().await;
         world.clock.advance(11 * DAY);
         let ages = key_ages::report(&world.app).await.unwrap();
-        assert_eq!(ages.len(), 3);
+        assert_eq!(ages.len(), 4);
         assert!(ages.iter().all(|key| key.days == 0 && !key.due), "{ages:?}");
     }
 }
@@ -378,7 +380,7 @@ async fn one_command_rotates_and_revokes_beside_a_running_server() {
     assert_eq!(embed(&new_page).await, StatusCode::OK);
 
     let ages = done(folder, &["key", "ages"]);
-    assert_eq!(ages.as_array().unwrap().len(), 2, "{ages}");
+    assert_eq!(ages.as_array().unwrap().len(), 3, "two issued ones and the master key: {ages}");
 
     // Everything of a kind.
     for refused in [

@@ -14,6 +14,7 @@ mod installation;
 mod jobs;
 mod keys;
 mod knowledge;
+mod master_keys;
 mod migrations;
 mod owners;
 mod policies;

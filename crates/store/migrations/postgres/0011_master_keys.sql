@@ -1,0 +1,7 @@
+-- Rotation of the master key: every node says which keys it holds, by their names, so that none wraps before all can
+-- unwrap. Its twin for SQLite has the same columns; a test compares the two.
+
+ALTER TABLE nodes ADD COLUMN master_keys TEXT NOT NULL DEFAULT '';
+
+-- A data key is wrapped anew; whose it is, and which version, stays.
+GRANT UPDATE (wrapped) ON data_keys TO chatward_app;
