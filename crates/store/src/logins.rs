@@ -125,7 +125,7 @@ impl Store {
         let mut tx = self.write(scope).await?;
         // What ends every login of a user holds the same lock: it sees this one, or this one sees what it did.
         value!(String, tx, LOCK_USERS)?;
-        if value!(i64, tx, STANDS, scope.owner(), login.user, proof, login.factor_since.unwrap_or(0))? != Some(1) {
+        if !stands(&mut tx, scope, login.user, proof, login.factor_since).await? {
             return Ok(false);
         }
         execute!(
@@ -194,6 +194,18 @@ impl Store {
         tx.commit().await?;
         Ok(true)
     }
+}
+
+/// Whether a user is active, has the password that `proof` proves, and the second factor of `factor_since`, or none; for a
+/// transaction that holds [`LOCK_USERS`].
+pub(crate) async fn stands(
+    tx: &mut Tx,
+    scope: &Scope,
+    user: UserId,
+    proof: &str,
+    factor_since: Option<Timestamp>,
+) -> Result<bool> {
+    Ok(value!(i64, tx, STANDS, scope.owner(), user, proof, factor_since.unwrap_or(0))? == Some(1))
 }
 
 /// Ends every login of a user, in the transaction that is the reason.

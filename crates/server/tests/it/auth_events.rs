@@ -169,9 +169,12 @@ async fn every_authentication_event_is_told_with_its_address_and_without_the_cre
     walk.post("/api/v1/auth/register", "", register("ann"), 202, "LOGIN_FAILED", "refused").await;
     let eve = Tokens::of(&walk.call(Method::POST, "/api/v1/auth/login", "", &login("eve", PASSWORD)).await);
     walk.world.user_of(app.owner, "other@example.test", Role::Owner).await;
-    let reply = walk.call(Method::DELETE, "/api/v1/account", &ann.access, &Value::Null).await;
+    let leave = |password: &str| json!({ "password": password });
+    let reply = walk.call(Method::DELETE, "/api/v1/account", &ann.access, &leave(WRONG)).await;
+    walk.told(&reply, "a stranger with a user's token", 403, "LOGIN_FAILED", "refused").await;
+    let reply = walk.call(Method::DELETE, "/api/v1/account", &ann.access, &leave(ANOTHER)).await;
     walk.told(&reply, "a user who leaves", 204, "USER_CHANGED", "success").await;
-    let reply = walk.call(Method::DELETE, "/api/v1/account", &ann.access, &Value::Null).await;
+    let reply = walk.call(Method::DELETE, "/api/v1/account", &ann.access, &leave(ANOTHER)).await;
     walk.told(&reply, "the token of whoever left", 401, "TOKEN_REFUSED", "refused").await;
     walk.call(Method::GET, "/api/v1/auth/me", &eve.access, &Value::Null).await;
 

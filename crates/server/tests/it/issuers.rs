@@ -427,6 +427,9 @@ async fn whoever_needs_a_second_factor_comes_in_by_a_login_of_ours_alone() {
             let factor = json!({ "password": PASSWORD });
             let call = world.with(&key.token(&claims(&world, "member")), Method::POST, "/api/v1/account/totp");
             assert_eq!(call.json(&factor).send().await.code(), "no_login");
+            let leave = world.with(&key.token(&claims(&world, "member")), Method::DELETE, "/api/v1/account");
+            let leave = leave.json(&factor).send().await;
+            assert_eq!((leave.status.as_u16(), leave.code().as_str()), (409, "no_login"), "nor leaves by it");
             world.enrol(&world.tokens("ann@example.test").await.access).await;
             assert!(!world.holds(&key.token(&claims(&world, "member"))).await, "now there is one to prove");
         }
