@@ -111,6 +111,14 @@ const MIGRATIONS: &[Migration] = &[
             include_str!("../migrations/postgres/0010_devices.sql"),
         ),
     },
+    Migration {
+        version: 11,
+        name: "0011_spent_tokens",
+        text: Statement::pair(
+            include_str!("../migrations/sqlite/0011_spent_tokens.sql"),
+            include_str!("../migrations/postgres/0011_spent_tokens.sql"),
+        ),
+    },
 ];
 
 const CREATE_TABLE: Statement = Statement::both(

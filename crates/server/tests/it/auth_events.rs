@@ -7,7 +7,7 @@ use crate::people::{PASSWORD, Tokens, roomy};
 use crate::security_log::text_of;
 use crate::world::{Reply, World};
 use chatward::ops::{issued_keys, recoveries};
-use chatward_types::{DAY, HOUR, KeyScope, Role, Scope};
+use chatward_types::{DAY, HOUR, KeyScope, Role, SECOND, Scope};
 use chatward_vault::{SecretKey, SystemEntropy};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -109,6 +109,8 @@ async fn every_authentication_event_is_told_with_its_address_and_without_the_cre
     let next = walk.post("/api/v1/auth/refresh", "", spend(&bob.refresh), 200, "LOGIN_CONTINUED", "success").await;
     let next = Tokens::of(&next);
     walk.post("/api/v1/auth/refresh", "", spend("forged-refresh-token"), 401, "TOKEN_REFUSED", "refused").await;
+    walk.post("/api/v1/auth/refresh", "", spend(&bob.refresh), 409, "TOKEN_REFUSED", "refused").await;
+    walk.world.clock.advance(10 * SECOND);
     let reply = walk.post("/api/v1/auth/refresh", "", spend(&bob.refresh), 401, "REFRESH_REUSED", "refused").await;
     walk.told(&reply, "a spent token", 401, "TOKEN_REFUSED", "refused").await;
     walk.post("/api/v1/auth/refresh", "", spend(&next.refresh), 401, "TOKEN_REFUSED", "refused").await;

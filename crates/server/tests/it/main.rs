@@ -45,6 +45,7 @@ mod privacy_notice;
 mod private_addresses;
 mod process;
 mod recoveries;
+mod refresh_races;
 mod registrations;
 mod rotation;
 mod second_factor;
