@@ -34,11 +34,11 @@ pub(super) async fn authenticate(
         return Err(token_invalid());
     };
     let person = match logins::recognise(app, token).await? {
-        Some(person) => person,
-        None => match issuers::recognise(app, token, client).await? {
+        Ok(person) => person,
+        Err(whose) => match issuers::recognise(app, token, client).await? {
             Ok(person) => person,
             Err(refusal) => {
-                tell_refused(app, client, refusal);
+                tell_refused(app, client, issuers::Refusal { owner: whose.or(refusal.owner), ..refusal });
                 return Err(token_invalid());
             }
         },
@@ -56,10 +56,8 @@ pub(super) async fn authenticate(
 
 /// Tells of a token that is neither one of ours that holds nor an outside issuer's; once, whoever looked at it.
 fn tell_refused(app: &App, client: &Client, refusal: issuers::Refusal) {
-    let mut event = app.event(EventName::TokenRefused, Severity::Warning, Outcome::Refused).of(client);
-    if let Some(owner) = refusal.owner {
-        event = event.owner(owner);
-    }
+    let event = app.event(EventName::TokenRefused, Severity::Warning, Outcome::Refused);
+    let event = event.of(client).owner_if_known(refusal.owner);
     let what = "an access token that does not hold";
     match refusal.why {
         Some(why) => event.detail(format!("{what}; as an outside issuer's: {why}")).emit(),

@@ -169,7 +169,8 @@ impl Gathered {
                 self.report.skipped_total += 1;
                 self.keep_left_out(app, url.as_str(), &reason.to_string())?;
                 if self.report.skipped.len() < MOST_REASONS {
-                    self.report.skipped.push(Skipped { url: url.to_string(), reason: reason.to_string() });
+                    let (url, reason) = (without_queries(url.as_str()), without_queries(&reason.to_string()));
+                    self.report.skipped.push(Skipped { url, reason });
                 }
             }
             CrawlEvent::Progress(counts) => {

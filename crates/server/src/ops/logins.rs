@@ -12,11 +12,11 @@ use crate::ops::signing::{self, ISSUER};
 use crate::ops::trail::{self, Actor};
 use crate::ops::{backoff, opaque, passwords, second_factor, users};
 use chatward_store::{LoginRow, Rotation, Store, UserRow, UserState};
-use chatward_vault::digest;
 use chatward_types::{
     DAY, Error, EventName, Kind, LoginId, MINUTE, Outcome, OwnerId, Result, Role, SECOND, Scope, Secret, Severity,
     Timestamp, UserId,
 };
+use chatward_vault::digest;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::net::IpAddr;
@@ -116,8 +116,9 @@ pub async fn log_in(
     };
     let proof = known.as_ref().map(|(_, row)| row.password.as_str());
     let verdict = passwords::verify(app, password, proof).await?;
+    let whose = known.as_ref().map(|(scope, _)| scope.owner());
     let Some((scope, user)) = known.filter(|(_, user)| verdict.right && user.state == UserState::Active) else {
-        return Err(fail(app, client));
+        return Err(fail(app, whose, client));
     };
     let factor_since = second_factor::at_login(app, &scope, user.id, code, client).await?;
     backoff::succeed(app, &lookup, client).await?;
@@ -185,7 +186,7 @@ async fn begin_with(
     if !app.store.insert_login(scope, &row, &user.password, MOST).await? {
         let factor = app.store.get_second_factor(scope, user.id).await?;
         let asked = factor_since.is_none() && factor.is_some_and(|row| row.confirmed_at.is_some());
-        return Err(if asked { second_factor::needed() } else { fail(app, client) });
+        return Err(if asked { second_factor::needed() } else { fail(app, Some(scope.owner()), client) });
     }
     let how = if factor_since.is_some() { ", with a second factor" } else { "" };
     app.event(EventName::LoginSucceeded, Severity::Info, Outcome::Success)
@@ -211,15 +212,15 @@ async fn begin_with(
 /// [`Kind::Conflict`], `refresh_traded`, for the second of two at once.
 pub async fn refresh(app: &App, token: &str, client: &Client) -> Result<Issued> {
     let Some(token) = app.account_keys.parse(opaque::Kind::Refresh, token) else {
-        return Err(refuse(app, client, "a refresh token that is none of ours"));
+        return Err(refuse(app, None, client, "a refresh token that is none of ours"));
     };
     let (scope, id, now) = (Scope::of(token.owner), LoginId::from_bytes(token.id), app.clock.now());
     let Some(row) = app.store.get_login(&scope, id).await? else {
-        return Err(refuse(app, client, "a refresh token of a login that is gone"));
+        return Err(refuse(app, Some(token.owner), client, "a refresh token of a login that is gone"));
     };
     let user = app.store.get_user(&scope, row.user).await?;
     if user.is_none_or(|user| user.state != UserState::Active) || !stands(&row, now) {
-        return Err(refuse(app, client, "a refresh token of a login that has ended"));
+        return Err(refuse(app, Some(token.owner), client, "a refresh token of a login that has ended"));
     }
     let (refresh, hash) = app.account_keys.mint(opaque::Kind::Refresh, token.owner, &token.id, app.entropy.as_ref())?;
     let row = LoginRow { expires_at: end(app, now), ..row };
@@ -235,7 +236,7 @@ pub async fn refresh(app: &App, token: &str, client: &Client) -> Result<Issued> 
     }
     match app.store.get_login(&scope, id).await? {
         Some(held) if !stands(&held, now) => {
-            return Err(refuse(app, client, "a refresh token of a login that has ended"));
+            return Err(refuse(app, Some(token.owner), client, "a refresh token of a login that has ended"));
         }
         Some(held) if was_just_traded(&held, &spent, now) => return Err(second_of_two(app, &scope, client)),
         _ => {}
@@ -248,7 +249,7 @@ pub async fn refresh(app: &App, token: &str, client: &Client) -> Result<Issued> 
         .owner(scope.owner())
         .detail(format!("login {id} of user {} was ended", row.user))
         .emit();
-    Err(refuse(app, client, "a refresh token that was spent"))
+    Err(refuse(app, Some(token.owner), client, "a refresh token that was spent"))
 }
 
 /// What is kept of a token that was traded and of who did it. The token's own secret keeps the address from being guessed.
@@ -277,15 +278,16 @@ fn second_of_two(app: &App, scope: &Scope, client: &Client) -> Error {
     )
 }
 
-/// Who an access token speaks for, as the store says now; nothing for one that does not hold.
+/// Who an access token speaks for, as the store says now; for one that does not hold, whose it was, if we signed it.
 ///
 /// # Errors
 /// When the store fails.
-pub async fn recognise(app: &App, token: &str) -> Result<Option<Person>> {
+pub async fn recognise(app: &App, token: &str) -> Result<Result<Person, Option<OwnerId>>> {
     let now = app.clock.now();
-    let Some(claims) = app.tokens.users.verify::<Claims>(token, now) else { return Ok(None) };
-    let Some(expires_at) = signing::end_of(claims.iat, claims.exp, now) else { return Ok(None) };
-    standing(app, &Scope::of(claims.own), claims.sub, claims.lgn, expires_at).await
+    let Some(claims) = app.tokens.users.verify::<Claims>(token, now) else { return Ok(Err(None)) };
+    let Some(expires_at) = signing::end_of(claims.iat, claims.exp, now) else { return Ok(Err(Some(claims.own))) };
+    let person = standing(app, &Scope::of(claims.own), claims.sub, claims.lgn, expires_at).await?;
+    Ok(person.ok_or(Some(claims.own)))
 }
 
 /// The user of a login, if both hold as the store says now; for a token that ends then.
@@ -382,13 +384,15 @@ fn end(app: &App, now: Timestamp) -> Timestamp {
     now + i64::from(app.config.accounts.login_days) * DAY
 }
 
-/// The refusal of an address or a password, one for all.
-pub(super) fn fail(app: &App, client: &Client) -> Error {
-    app.event(EventName::LoginFailed, Severity::Warning, Outcome::Refused).of(client).emit();
+/// The refusal of an address or a password, one for all. Whose account it was, if there is one, the log alone is told.
+pub(super) fn fail(app: &App, whose: Option<OwnerId>, client: &Client) -> Error {
+    let event = app.event(EventName::LoginFailed, Severity::Warning, Outcome::Refused);
+    event.of(client).owner_if_known(whose).emit();
     Error::new(Kind::Unauthenticated, "login_failed", "No account that may log in has this address and password.")
 }
 
-fn refuse(app: &App, client: &Client, why: &'static str) -> Error {
-    app.event(EventName::TokenRefused, Severity::Warning, Outcome::Refused).of(client).detail(why).emit();
+fn refuse(app: &App, whose: Option<OwnerId>, client: &Client, why: &'static str) -> Error {
+    let event = app.event(EventName::TokenRefused, Severity::Warning, Outcome::Refused);
+    event.of(client).owner_if_known(whose).detail(why).emit();
     Error::new(Kind::Unauthenticated, "refresh_invalid", "This refresh token does not hold. Log in again.")
 }

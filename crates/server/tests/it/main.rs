@@ -33,6 +33,7 @@ mod members;
 mod old_addresses;
 mod operations;
 mod origins;
+mod owned_events;
 mod owners_api;
 mod owners_routes;
 mod page_check;
