@@ -18,7 +18,7 @@ const PUNCTUATION = /[\p{P}\p{S}]/u;
 export function parseInline(text, { partial = false, isLabel = false, budget = { left: 3_000 } } = {}) {
   const out = new Nodes(budget);
   let at = 0;
-  let noCloserFor = new Set();
+  const ends = new CodeEnds(text);
   while (at < text.length) {
     SPECIAL.lastIndex = at;
     const found = SPECIAL.exec(text);
@@ -32,7 +32,7 @@ export function parseInline(text, { partial = false, isLabel = false, budget = {
     let step = 0;
     if (mark === "\\") step = takeEscape(text, at, out);
     else if (mark === "\n") step = takeBreak(out);
-    else if (mark === "`") step = takeCode(text, at, out, noCloserFor, partial);
+    else if (mark === "`") step = takeCode(text, at, out, ends, partial);
     else if (mark === "[" && !isLabel) step = takeBracket(text, at, out, partial);
     else if (mark === "!" && !isLabel) step = takeImage(text, at, out);
     else if (mark === "<" && !isLabel) step = takeAngle(text, at, out);
@@ -130,13 +130,38 @@ function takeBreak(out) {
   return 1;
 }
 
-function takeCode(text, at, out, noCloserFor, partial) {
+// Where the last run of so many backticks stands: found once for the whole text, so that what is never closed is not
+// looked for again and again.
+class CodeEnds {
+  #text;
+  #last = null;
+
+  constructor(text) {
+    this.#text = text;
+  }
+
+  has(length, from) {
+    this.#last ??= this.#find();
+    return (this.#last.get(length) ?? -1) >= from;
+  }
+
+  #find() {
+    const last = new Map();
+    for (let at = this.#text.indexOf("`"); at >= 0; ) {
+      let end = at;
+      while (this.#text[end] === "`") end += 1;
+      last.set(end - at, at);
+      at = this.#text.indexOf("`", end);
+    }
+    return last;
+  }
+}
+
+function takeCode(text, at, out, ends, partial) {
   let length = 1;
   while (text[at + length] === "`") length += 1;
-  const isKnownOpen = noCloserFor.has(length);
-  let end = isKnownOpen ? -1 : findRun(text, at + length, length);
+  let end = ends.has(length, at + length) ? findRun(text, at + length, length) : -1;
   if (end < 0) {
-    noCloserFor.add(length);
     if (!partial || length > 2) {
       out.text("`".repeat(length));
       return length;
@@ -144,7 +169,8 @@ function takeCode(text, at, out, noCloserFor, partial) {
     end = text.length;
   }
   const inner = text.slice(at + length, end).replace(/\n/g, " ");
-  const value = /^ .*[^ ].* $/.test(inner) ? inner.slice(1, -1) : inner;
+  const isPadded = inner.startsWith(" ") && inner.endsWith(" ") && inner.trim() !== "";
+  const value = isPadded ? inner.slice(1, -1) : inner;
   if (value !== "") out.add({ type: "code", value });
   return Math.min(end + length, text.length) - at;
 }
@@ -261,9 +287,11 @@ function takeAddress(text, at, out) {
   if (!/^https?:\/\//.test(text.slice(at, at + 8)) || /[\p{L}\p{N}]/u.test(text[at - 1] ?? " ")) return 0;
   const found = /^https?:\/\/[^\s<>"'`\\\]*]{1,2000}/.exec(text.slice(at, at + LONGEST_ADDRESS));
   if (found === null) return 0;
-  let address = found[0].replace(/[.,;:!?…]+$/, "");
-  // A closing bracket belongs to the sentence unless the address opened it.
-  while (address.endsWith(")") && !address.includes("(")) address = address.slice(0, -1).replace(/[.,;:!?…]+$/, "");
+  // What ends the sentence is not of the address; nor is a closing bracket, unless the address opened it.
+  const ends = found[0].includes("(") ? ".,;:!?…" : ".,;:!?…)";
+  let end = found[0].length;
+  while (ends.includes(found[0][end - 1])) end -= 1;
+  const address = found[0].slice(0, end);
   if (address.length < 9) return 0;
   out.add({ type: "link", address, children: [{ type: "text", value: address }] });
   return address.length;

@@ -1,7 +1,8 @@
 // Markdown to a tree of blocks. What the model wrote is untrusted, and this is only a parser:
 // markup of any other kind (HTML, entities) is text and stays text.
 // Owns: blocks (paragraph, heading, list, code, quote, table, rule, plain) and the caps that keep a
-// hostile answer cheap: what is over a cap stays as plain text, and nothing is lost. Inline marks are inline.js.
+// hostile answer cheap: what is over a cap stays as plain text, and nothing is lost. No pattern sees more than a short part
+// of a line, so that none can go back and forth in a long one. Inline marks are inline.js.
 // Never: builds an element or decides whether an address may be live (links.js). Pure.
 
 import { parseInline } from "./inline.js";
@@ -14,12 +15,15 @@ const MOST_NODES = 6_000;
 const MOST_COLUMNS = 12;
 const MOST_ROWS = 120;
 
-const FENCE = /^ {0,3}(`{3,}|~{3,})\s*([\w+#.-]{0,30})[^`]*$/;
-const HEADING = /^ {0,3}(#{1,6})[ \t]+(.*)$/;
-const RULE = /^ {0,3}(?:(?:\*[ \t]*){3,}|(?:-[ \t]*){3,}|(?:_[ \t]*){3,})$/;
+// What begins a block is found in these characters of its first line.
+const LONGEST_START = 64;
+const LONGEST_DIVIDER = 2_000;
+const FENCE = /^ {0,3}(?:```|~~~)/;
+const HEADING = /^ {0,3}(#{1,6}) /;
+const RULE = /^ {0,3}[*_-]/;
 const QUOTE = /^ {0,3}> ?/;
-const ITEM = /^( {0,3})([-*+]|\d{1,9}[.)])([ \t]+|$)(.*)$/;
-const DIVIDER = /^ {0,3}\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*$/;
+const ITEM = /^( {0,3})([-*+]|\d{1,9}[.)])(?: |$)/;
+const DIVIDER = /^ {0,3}\|? *:?-+:? *(?:\| *:?-+:? *)*\|? *$/;
 
 /**
  * @param {string} text already through `clean`
@@ -82,52 +86,83 @@ function parseBlocks(lines, depth, state, isLast) {
   return blocks;
 }
 
+function atStart(pattern, line) {
+  return pattern.exec(line.slice(0, LONGEST_START));
+}
+
+// The marks that open a block of code, and its language.
+function fenceOf(line) {
+  if (atStart(FENCE, line) === null) return null;
+  const from = line.length - line.trimStart().length;
+  let end = from;
+  while (line[end] === line[from]) end += 1;
+  if (line.includes("`", end)) return null;
+  const language = /^\s{0,9}([\w+#.-]{0,30})/.exec(line.slice(end, end + LONGEST_START))[1];
+  return { character: line[from], length: end - from, language };
+}
+
 function takeFence(lines, at) {
-  const open = FENCE.exec(lines[at]);
+  const open = fenceOf(lines[at]);
   if (open === null) return null;
-  const mark = open[1];
   let next = at + 1;
   const isEnd = (line) => {
     const found = line.trim();
-    return found.length >= mark.length && found === mark[0].repeat(found.length);
+    return found.length >= open.length && found === open.character.repeat(found.length);
   };
   while (next < lines.length && !isEnd(lines[next])) next += 1;
   const text = lines.slice(at + 1, next).join("\n");
-  return { block: { type: "code", language: open[2], text }, next: Math.min(next + 1, lines.length) };
+  return { block: { type: "code", language: open.language, text }, next: Math.min(next + 1, lines.length) };
+}
+
+// A heading may end in marks that are not of its words.
+function withoutClosingMarks(text) {
+  let end = text.length;
+  while (text[end - 1] === "#") end -= 1;
+  return end > 0 && text[end - 1] === " " ? text.slice(0, end).trimEnd() : text;
 }
 
 function takeHeading(lines, at, state, isLast) {
-  const heading = HEADING.exec(lines[at]);
+  const heading = atStart(HEADING, lines[at]);
   if (heading === null) return null;
-  const text = heading[2].replace(/[ \t]+#+[ \t]*$/, "").trim();
+  const text = withoutClosingMarks(lines[at].slice(heading[0].length).trim());
   const children = parseInline(text, { partial: isPartial(lines, at + 1, state, isLast), budget: state.nodes });
   return { block: { type: "heading", level: heading[1].length, children }, next: at + 1 };
 }
 
+function isRule(line) {
+  if (atStart(RULE, line) === null) return false;
+  const marks = line.replaceAll(" ", "");
+  return marks.length >= 3 && marks === marks[0].repeat(marks.length);
+}
+
 function takeRule(lines, at) {
-  return RULE.test(lines[at]) ? { block: { type: "rule" }, next: at + 1 } : null;
+  return isRule(lines[at]) ? { block: { type: "rule" }, next: at + 1 } : null;
 }
 
 function takeQuote(lines, at, depth, state, isLast) {
-  if (!QUOTE.test(lines[at])) return null;
+  const inner = [];
   let next = at;
-  while (next < lines.length && QUOTE.test(lines[next])) next += 1;
-  const inner = lines.slice(at, next).map((line) => line.replace(QUOTE, ""));
+  for (; next < lines.length; next += 1) {
+    const quote = atStart(QUOTE, lines[next]);
+    if (quote === null) break;
+    inner.push(lines[next].slice(quote[0].length));
+  }
+  if (next === at) return null;
   const children = parseBlocks(inner, depth + 1, state, isLast && next >= lines.length);
   return { block: { type: "quote", children }, next };
 }
 
 function takeList(lines, at, depth, state, isLast) {
-  const first = ITEM.exec(lines[at]);
+  const first = atStart(ITEM, lines[at]);
   if (first === null) return null;
   const ordered = /\d/.test(first[2]);
   const items = [];
   let next = at;
   while (next < lines.length) {
-    const item = ITEM.exec(lines[next]);
-    if (item === null || /\d/.test(item[2]) !== ordered || RULE.test(lines[next])) break;
+    const item = atStart(ITEM, lines[next]);
+    if (item === null || /\d/.test(item[2]) !== ordered || isRule(lines[next])) break;
     const indent = item[1].length + item[2].length + 1;
-    const body = [item[4]];
+    const body = [lines[next].slice(indent).trimStart()];
     next += 1;
     next = takeItemBody(lines, next, indent, body);
     items.push(body);
@@ -151,13 +186,13 @@ function takeItemBody(lines, from, indent, body) {
       while (after < lines.length && lines[after].trim() === "") after += 1;
       const following = lines[after] ?? "";
       const belongs = following.length - following.trimStart().length >= 2;
-      if (after >= lines.length || !belongs) return ITEM.test(following) ? after : next;
+      if (after >= lines.length || !belongs) return atStart(ITEM, following) === null ? next : after;
       body.push("");
       next = after;
     } else if (margin >= 2) {
       body.push(line.slice(Math.min(margin, indent)));
       next += 1;
-    } else if (ITEM.test(line) || HEADING.test(line) || FENCE.test(line) || QUOTE.test(line) || RULE.test(line)) {
+    } else if (startsItem(line) || startsOther(line)) {
       return next;
     } else {
       body.push(line.trimStart());
@@ -169,7 +204,7 @@ function takeItemBody(lines, from, indent, body) {
 
 function takeTable(lines, at, state) {
   const divider = lines[at + 1];
-  if (!lines[at].includes("|") || divider === undefined || !divider.includes("-") || !DIVIDER.test(divider)) return null;
+  if (!lines[at].includes("|") || divider === undefined || !isDivider(divider)) return null;
   const head = splitRow(lines[at]);
   const align = splitRow(divider).map((cell) => {
     if (cell.startsWith(":") && cell.endsWith(":")) return "center";
@@ -191,8 +226,10 @@ function takeTable(lines, at, state) {
 
 // A bar that is escaped is a bar of the cell's text.
 function splitRow(line) {
-  const inner = line.trim().replace(/^\|/, "").replace(/\\\|/g, "\u0000").replace(/\|$/, "");
-  return inner.split("|").map((cell) => cell.replace(/\u0000/g, "|").trim());
+  const bare = line.trim();
+  const marked = bare.slice(bare.startsWith("|") ? 1 : 0).replaceAll("\\|", "\u0000");
+  const inner = marked.endsWith("|") ? marked.slice(0, -1) : marked;
+  return inner.split("|").map((cell) => cell.replaceAll("\u0000", "|").trim());
 }
 
 function takeParagraph(lines, at, state, isLast) {
@@ -209,12 +246,23 @@ function takeParagraph(lines, at, state, isLast) {
 
 function startsBlock(lines, at) {
   const line = lines[at];
-  if (line.trim() === "" || FENCE.test(line) || HEADING.test(line) || QUOTE.test(line) || RULE.test(line)) return true;
-  return ITEM.test(line) || (line.includes("|") && takesTable(lines, at));
+  return line.trim() === "" || startsItem(line) || startsOther(line) || (line.includes("|") && takesTable(lines, at));
+}
+
+function startsItem(line) {
+  return atStart(ITEM, line) !== null;
+}
+
+function startsOther(line) {
+  return atStart(HEADING, line) !== null || atStart(QUOTE, line) !== null || isRule(line) || fenceOf(line) !== null;
 }
 
 function takesTable(lines, at) {
-  return lines[at + 1] !== undefined && lines[at + 1].includes("|") && DIVIDER.test(lines[at + 1]);
+  return lines[at + 1] !== undefined && lines[at + 1].includes("|") && isDivider(lines[at + 1]);
+}
+
+function isDivider(line) {
+  return line.length <= LONGEST_DIVIDER && line.includes("-") && DIVIDER.test(line);
 }
 
 function isPartial(lines, next, state, isLast) {

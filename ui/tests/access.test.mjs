@@ -70,15 +70,17 @@ describe("for everyone", () => {
     },
   };
   for (const [name, reach] of Object.entries(STATES)) {
-    for (const colorScheme of ["light", "dark"]) {
-      for (const [size, viewport] of Object.entries({ desktop: DESKTOP, phone: PHONE })) {
-        test(`axe finds nothing: ${name}, ${colorScheme}, ${size}`, async () => {
-          const page = await openChat({ colorScheme, viewport, reducedMotion: "reduce" });
-          await reach(page);
+    for (const [size, viewport] of Object.entries({ desktop: DESKTOP, phone: PHONE })) {
+      test(`axe finds nothing, in light and dark: ${name}, ${size}`, async () => {
+        const page = await openChat({ viewport, reducedMotion: "reduce" });
+        await reach(page);
+        // The colours are the style sheet's alone: no script asks for the scheme, so a state can be looked at in both.
+        for (const colorScheme of ["light", "dark"]) {
+          await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
           await assertAccessible(page, `${name} ${colorScheme} ${size}`);
-          assertClean(opened.seen);
-        });
-      }
+        }
+        assertClean(opened.seen);
+      });
     }
   }
 

@@ -227,7 +227,7 @@ test("axe finds nothing while the frame is awaited, when it is gone, and inline"
   await assertAccessible(page, "awaited");
   await opened.context.close();
   mock.options.ticketStatus = 503;
-  await visitHost({});
+  await visitHost({}, { hurried: true });
   await page.route(`${mock.chat}/embed/**`, (route) => route.abort());
   await launcherOf(page).click();
   await page.getByText("The chat is not available.").waitFor();
@@ -243,7 +243,7 @@ test("axe finds nothing while the frame is awaited, when it is gone, and inline"
 // ---- the network ------------------------------------------------------------------------------------------
 
 test("offline at the first opening: a clear word, and it comes by itself when the network does", async () => {
-  await visitHost({});
+  await visitHost({}, { hurried: true });
   await opened.context.setOffline(true);
   await launcherOf(page).click();
   await page.getByText("The chat is not available.").waitFor();
@@ -253,7 +253,7 @@ test("offline at the first opening: a clear word, and it comes by itself when th
 });
 
 test("the frame's page does not come: a clear word, and another try by the visitor", async () => {
-  await visitHost({});
+  await visitHost({}, { hurried: true });
   await page.route(`${mock.chat}/embed/**`, (route) => route.abort());
   await launcherOf(page).click();
   await page.getByText("The chat is not available.").waitFor();
@@ -264,7 +264,7 @@ test("the frame's page does not come: a clear word, and another try by the visit
 
 test("a server that fails for a moment is asked again, and the visitor sees nothing of it", async () => {
   mock.options.ticketStatus = 503;
-  await visitHost({});
+  await visitHost({}, { hurried: true });
   await launcherOf(page).click();
   const asked = () => mock.requests.filter(({ method, path }) => method === "POST" && path === "/tickets").length;
   await until(() => asked() === 2, "a second try");
@@ -284,7 +284,7 @@ test("too many tickets: the frame says how long it takes", async () => {
 
 test("no ticket at all: the frame says so in clear words, and the visitor's next try gets one", async () => {
   mock.options.ticketStatus = 503;
-  await visitHost({});
+  await visitHost({}, { hurried: true });
   await launcherOf(page).click();
   const frame = await frameOf(page);
   await frame.locator("#notice-text").filter({ hasText: /\w/ }).waitFor();

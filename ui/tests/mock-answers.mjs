@@ -95,8 +95,17 @@ const ARABIC = `نعم، نشحن إلى كندا:
 |:------|------:|
 | Hard | أربعة أسابيع |`;
 
+const CANADA = "Shipping to Canada costs **$14.50** for parcels up to 2 kg and takes 6 to 9 business days. [1]";
+
 const ANSWERS = {
-  canada: (mock) => stream("Shipping to Canada costs **$14.50** for parcels up to 2 kg and takes 6 to 9 business days. [1]", shipping(mock), { wait: 40 }),
+  canada: (mock) => stream(CANADA, shipping(mock)),
+  // The same, which waits on its way until the test says so.
+  pieces: (mock) => {
+    const answer = stream(CANADA, shipping(mock));
+    answer.steps.splice(8, 0, { until: "second" });
+    answer.steps.splice(2, 0, { until: "first" });
+    return answer;
+  },
   descale: (mock) => stream(RICH.replace("HOST", mock.host), [{ id: 1, title: "Kettle care", url: `${mock.host}/page/care`, quote: "Descale every four weeks in a hard water area." }], { size: 9 }),
   hostile: (mock) =>
     stream(HOSTILE.replace("HOST", mock.host).replace("CITED", "https://docs.example/retrieved"), [

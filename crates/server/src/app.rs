@@ -391,8 +391,15 @@ impl EventBuilder<'_> {
         self
     }
 
-    /// The site concerned.
-    pub fn site(mut self, site: SiteId) -> Self {
+    /// The tenant concerned, where it is known.
+    pub fn owner_if_known(mut self, owner: Option<OwnerId>) -> Self {
+        self.event.owner = owner;
+        self
+    }
+
+    /// The site concerned, and whose it is: the event stays theirs when the site is gone.
+    pub fn site(mut self, owner: OwnerId, site: SiteId) -> Self {
+        self.event.owner = Some(owner);
         self.event.site = Some(site);
         self
     }

@@ -8,8 +8,9 @@ use crate::changes::{change, record_change};
 use crate::engine_sql::LOCK_USERS;
 use crate::statement::{Statement, execute, row, rows, value};
 use crate::store::{Store, set_owner};
+use crate::tx::Tx;
 use crate::{invitations, logins, recoveries, settings};
-use chatward_types::{OwnerId, Result, Timestamp};
+use chatward_types::{Result, Timestamp};
 
 const INSERT_KEY: Statement = Statement::both(
     "INSERT INTO signing_keys (kid, purpose, algorithm, state, sealed, created_at, until_at)
@@ -30,6 +31,9 @@ const RETIRE_KEYS: Statement = Statement::both(
 );
 const CUT_KEYS: Statement = Statement::both("DELETE FROM signing_keys WHERE purpose = $1 AND kid <> $2");
 const DELETE_ENDED: Statement = Statement::both("DELETE FROM signing_keys WHERE until_at <= $1");
+
+/// Owners that are looked at together.
+const OWNERS_AT_ONCE: u32 = 500;
 
 /// A signing key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,11 +57,14 @@ row!(SigningKeyRow { kid, purpose, algorithm, state, sealed, created_at, until_a
 
 /// What becomes of the keys before the new one.
 #[derive(Debug, Clone, Copy)]
-pub enum KeyEnd<'a> {
+pub enum KeyEnd {
     /// They check until then; `None` for ever.
     Checks(Option<Timestamp>),
-    /// They are gone, and with them whatever they signed; so are every login, invitation and recovery of these owners.
-    Cut(&'a [OwnerId]),
+    /// They are gone, and with them whatever they signed.
+    Cut {
+        /// Whether every login, invitation and recovery of every owner goes too.
+        people: bool,
+    },
 }
 
 /// The setting that names the key that signs for a purpose.
@@ -113,7 +120,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn rotate_signing_key(&self, key: &SigningKeyRow, end: KeyEnd<'_>, now: Timestamp) -> Result<u64> {
+    pub async fn rotate_signing_key(&self, key: &SigningKeyRow, end: KeyEnd, now: Timestamp) -> Result<u64> {
         let mut tx = self.write_global().await?;
         // First: whoever rotates the same ring waits here, and then sees the key that this one makes.
         settings::replace(&mut tx, &signer_setting(&key.purpose), &key.kid).await?;
@@ -133,22 +140,34 @@ impl Store {
             KeyEnd::Checks(until) => {
                 execute!(tx, RETIRE_KEYS, &key.purpose, &key.kid, until)?;
             }
-            KeyEnd::Cut(owners) => {
+            KeyEnd::Cut { people } => {
                 execute!(tx, CUT_KEYS, &key.purpose, &key.kid)?;
-                if !owners.is_empty() {
-                    value!(String, tx, LOCK_USERS)?;
-                }
-                for owner in owners {
-                    set_owner(&mut tx, *owner).await?;
-                    ended += logins::end_every(&mut tx, *owner, now).await?;
-                    invitations::end_every(&mut tx, *owner).await?;
-                    recoveries::end_every(&mut tx, *owner).await?;
+                if people {
+                    ended = self.end_people(&mut tx, now).await?;
                 }
             }
         }
         record_change(&mut tx, change::SIGNING_CHANGED, None, &[&key.purpose], now).await?;
         tx.commit().await?;
         Ok(ended)
+    }
+
+    /// Ends every login, invitation and recovery of every owner, some owners at a time. Returns how many logins.
+    async fn end_people(&self, tx: &mut Tx, now: Timestamp) -> Result<u64> {
+        value!(String, tx, LOCK_USERS)?;
+        let (mut ended, mut after) = (0, None);
+        loop {
+            // Read beside the transaction: an owner is set in it, and sees itself alone.
+            let owners = self.admin_owners(after, OWNERS_AT_ONCE).await?;
+            let Some(last) = owners.last() else { return Ok(ended) };
+            after = Some(*last);
+            for owner in owners {
+                set_owner(tx, owner).await?;
+                ended += logins::end_every(tx, owner, now).await?;
+                invitations::end_every(tx, owner).await?;
+                recoveries::end_every(tx, owner).await?;
+            }
+        }
     }
 
     /// Removes keys whose signatures hold no more. Returns how many.

@@ -27,20 +27,20 @@ const DELETE_OLDEST: Statement = Statement::both(
         ORDER BY created_at DESC, id DESC LIMIT $4)",
 );
 const GET_LOGIN: Statement = Statement::both(
-    "SELECT id, user_id, hash, user_agent, network, created_at, last_used_at, expires_at, ended_at, proven_at,
+    "SELECT id, user_id, hash, user_agent, network, created_at, last_used_at, expires_at, ended_at, proven_at, spent,
        (SELECT confirmed_at FROM second_factors f WHERE f.owner_id = $1 AND f.user_id = logins.user_id) AS factor_since
      FROM logins
      WHERE owner_id = $1 AND id = $2",
 );
 const LIST_LOGINS: Statement = Statement::both(
-    "SELECT id, user_id, hash, user_agent, network, created_at, last_used_at, expires_at, ended_at, proven_at,
+    "SELECT id, user_id, hash, user_agent, network, created_at, last_used_at, expires_at, ended_at, proven_at, spent,
        (SELECT confirmed_at FROM second_factors f WHERE f.owner_id = $1 AND f.user_id = logins.user_id) AS factor_since
      FROM logins
      WHERE owner_id = $1 AND user_id = $2 AND ended_at IS NULL AND expires_at > $3
      ORDER BY last_used_at DESC, id DESC LIMIT 1000",
 );
 const ROTATE_LOGIN: Statement = Statement::both(
-    "UPDATE logins SET hash = $4, network = $5, last_used_at = $6, expires_at = $7
+    "UPDATE logins SET hash = $4, network = $5, last_used_at = $6, expires_at = $7, spent = $8
      WHERE owner_id = $1 AND id = $2 AND hash = $3 AND ended_at IS NULL AND expires_at > $6",
 );
 const END_LOGIN: Statement =
@@ -82,6 +82,8 @@ pub struct LoginRow {
     pub ended_at: Option<Timestamp>,
     /// When its user proved their second factor in it, in microseconds.
     pub proven_at: Option<Timestamp>,
+    /// A digest of the token that was traded last, at `last_used_at`, and of who traded it.
+    pub spent: Option<Vec<u8>>,
     /// Since when its user has a second factor, in microseconds, as it is while this is read.
     pub factor_since: Option<Timestamp>,
 }
@@ -96,6 +98,7 @@ row!(LoginRow {
     expires_at,
     ended_at,
     proven_at,
+    spent,
     factor_since
 });
 
@@ -106,6 +109,8 @@ pub struct Rotation<'a> {
     pub from: &'a [u8],
     /// The hash in its place.
     pub to: &'a [u8],
+    /// A digest of what is replaced and of who replaces it.
+    pub spent: &'a [u8],
     /// The network that it came from.
     pub network: &'a str,
     /// When, in microseconds.
@@ -117,7 +122,7 @@ pub struct Rotation<'a> {
 impl Store {
     /// Adds a login of an active user whose password is still proven by `proof`, and who has the second factor of
     /// `factor_since`, or none; of each user's the newest `most` stay. `false` when the user is not there, was shut out, or
-    /// got another password or another factor meanwhile. `last_used_at` and `ended_at` of the row do not count.
+    /// got another password or another factor meanwhile. `last_used_at`, `ended_at` and `spent` of the row do not count.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -125,7 +130,7 @@ impl Store {
         let mut tx = self.write(scope).await?;
         // What ends every login of a user holds the same lock: it sees this one, or this one sees what it did.
         value!(String, tx, LOCK_USERS)?;
-        if value!(i64, tx, STANDS, scope.owner(), login.user, proof, login.factor_since.unwrap_or(0))? != Some(1) {
+        if !stands(&mut tx, scope, login.user, proof, login.factor_since).await? {
             return Ok(false);
         }
         execute!(
@@ -173,9 +178,9 @@ impl Store {
     /// # Errors
     /// When the database does not answer.
     pub async fn rotate_login(&self, scope: &Scope, id: LoginId, rotation: Rotation<'_>) -> Result<bool> {
-        let Rotation { from, to, network, now, expires_at } = rotation;
+        let Rotation { from, to, spent, network, now, expires_at } = rotation;
         let mut tx = self.write(scope).await?;
-        let rotated = execute!(tx, ROTATE_LOGIN, scope.owner(), id, from, to, network, now, expires_at)?;
+        let rotated = execute!(tx, ROTATE_LOGIN, scope.owner(), id, from, to, network, now, expires_at, spent)?;
         tx.commit().await?;
         Ok(rotated == 1)
     }
@@ -194,6 +199,18 @@ impl Store {
         tx.commit().await?;
         Ok(true)
     }
+}
+
+/// Whether a user is active, has the password that `proof` proves, and the second factor of `factor_since`, or none; for a
+/// transaction that holds [`LOCK_USERS`].
+pub(crate) async fn stands(
+    tx: &mut Tx,
+    scope: &Scope,
+    user: UserId,
+    proof: &str,
+    factor_since: Option<Timestamp>,
+) -> Result<bool> {
+    Ok(value!(i64, tx, STANDS, scope.owner(), user, proof, factor_since.unwrap_or(0))? == Some(1))
 }
 
 /// Ends every login of a user, in the transaction that is the reason.

@@ -119,6 +119,14 @@ const MIGRATIONS: &[Migration] = &[
             include_str!("../migrations/postgres/0011_master_keys.sql"),
         ),
     },
+    Migration {
+        version: 12,
+        name: "0012_spent_tokens",
+        text: Statement::pair(
+            include_str!("../migrations/sqlite/0012_spent_tokens.sql"),
+            include_str!("../migrations/postgres/0012_spent_tokens.sql"),
+        ),
+    },
 ];
 
 const CREATE_TABLE: Statement = Statement::both(

@@ -11,7 +11,8 @@ use chatward_types::{OwnerId, Result, Scope, Timestamp};
 const INSERT_OWNER: Statement = Statement::both("INSERT INTO owners (owner_id, name, created_at) VALUES ($1, $2, $3)");
 const ADMIN_FIRST_OWNER: Statement =
     Statement::both("SELECT owner_id FROM owners ORDER BY created_at, owner_id LIMIT 1");
-const ADMIN_OWNERS: Statement = Statement::both("SELECT owner_id FROM owners ORDER BY created_at, owner_id");
+const ADMIN_OWNERS: Statement =
+    Statement::both("SELECT owner_id FROM owners WHERE owner_id > $1 ORDER BY owner_id LIMIT $2");
 const INSERT_DATA_KEY: Statement = Statement::both(
     "INSERT INTO data_keys (owner_id, version, wrapped) VALUES ($1, $2, $3) ON CONFLICT (owner_id, version) DO NOTHING",
 );
@@ -51,13 +52,14 @@ impl Store {
         Ok(owner.map(|owner| owner.id))
     }
 
-    /// Every tenant, oldest first.
+    /// Up to `limit` tenants in the order of their ids, those behind `after`; none when there are no more.
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn admin_owners(&self) -> Result<Vec<OwnerId>> {
+    pub async fn admin_owners(&self, after: Option<OwnerId>, limit: u32) -> Result<Vec<OwnerId>> {
+        let after = after.map_or_else(String::new, |id| id.to_string());
         let mut tx = self.admin("admin_owners").await?;
-        let owners = rows!(OwnerEntry, tx, ADMIN_OWNERS)?;
+        let owners = rows!(OwnerEntry, tx, ADMIN_OWNERS, after, limit)?;
         tx.commit().await?;
         Ok(owners.into_iter().map(|owner| owner.id).collect())
     }

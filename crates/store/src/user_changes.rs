@@ -111,6 +111,31 @@ impl Store {
         settle(tx, scope, &before).await
     }
 
+    /// Removes a user as [`Store::delete_user`] does, if `proof` still proves their password and they still have the second
+    /// factor of `factor_since`, or none; [`Changed::Forbidden`] otherwise.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn delete_own_user(
+        &self,
+        scope: &Scope,
+        id: UserId,
+        (proof, factor_since): (&str, Option<Timestamp>),
+        now: Timestamp,
+    ) -> Result<Changed> {
+        let mut tx = self.write(scope).await?;
+        let before = match judged(&mut tx, scope, id, None, None).await? {
+            Ok(before) => before,
+            Err(refused) => return Ok(refused),
+        };
+        if !logins::stands(&mut tx, scope, id, proof, factor_since).await? {
+            return Ok(Changed::Forbidden);
+        }
+        execute!(tx, DELETE_USER, scope.owner(), id)?;
+        announce(&mut tx, scope, id, now).await?;
+        settle(tx, scope, &before).await
+    }
+
     /// Sets what proves a user's password and ends every login of theirs. `false` without such a user.
     ///
     /// # Errors

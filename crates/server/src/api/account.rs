@@ -85,6 +85,18 @@ pub struct ChangePassword {
     pub new_password: Secret<String>,
 }
 
+/// The password again, and a code where there is a second factor.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LeaveAccount {
+    /// The password; at most 256 bytes.
+    #[schema(value_type = String)]
+    pub password: Secret<String>,
+    /// For an account with a second factor: the program's current six digits, or a recovery code.
+    #[schema(value_type = Option<String>)]
+    pub code: Option<Secret<String>>,
+}
+
 /// Returns the user of the token.
 #[utoipa::path(get, path = "/api/v1/auth/me", tag = "accounts", security(("user" = [])),
     responses(
@@ -115,20 +127,29 @@ pub async fn update_account(
     Ok(axum::Json(view(&person, name)))
 }
 
-/// Leaves: removes one's own account for good, with every login of it.
-#[utoipa::path(delete, path = "/api/v1/account", tag = "accounts", security(("user" = [])),
+/// Leaves: removes one's own account for good, with every login of it. Password and code are checked and counted as at a
+/// login. Whoever came by an outside issuer's token logs in here first; one who never had a password here asks an
+/// administrator to be removed, or for a recovery link, which sets one.
+#[utoipa::path(delete, path = "/api/v1/account", tag = "accounts", security(("user" = [])), request_body = LeaveAccount,
     responses(
         (status = 204, description = "Removed."),
+        (status = 400, description = "Not JSON.", body = crate::error::ErrorBody),
         (status = 401, description = "No access token that holds.", body = crate::error::ErrorBody),
-        (status = 403, description = "Another's page sent it.", body = crate::error::ErrorBody),
-        (status = 409, description = "Nobody who may do everything would be left.", body = crate::error::ErrorBody),
-        (status = 429, description = "Too many requests from this address.", body = crate::error::ErrorBody)))]
+        (status = 403, description = "The password is another (`password_wrong`), the second factor is missing \
+            (`second_factor_needed`) or wrong (`second_factor_refused`), or another's page sent it.",
+            body = crate::error::ErrorBody),
+        (status = 409, description = "Nobody who may do everything would be left (`last_owner`), or the token is an outside \
+            issuer's (`no_login`).", body = crate::error::ErrorBody),
+        (status = 422, description = "A field is missing, unknown or out of bounds.", body = crate::error::ErrorBody),
+        (status = 429, description = "Too many requests from this address, or too many attempts.", body = crate::error::ErrorBody),
+        (status = 503, description = "Too many passwords are checked at the moment.", body = crate::error::ErrorBody)))]
 pub async fn delete_account(
     State(app): State<App>,
     Extension(client): Extension<Client>,
     Extension(person): Extension<Arc<Person>>,
+    Json(body): Json<LeaveAccount>,
 ) -> ApiResult<StatusCode> {
-    account::leave(&app, &person, &client).await?;
+    account::leave(&app, &person, (&body.password, body.code.as_ref()), &client).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

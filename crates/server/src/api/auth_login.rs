@@ -64,13 +64,17 @@ pub async fn create_login(
     Ok(cookies::deliver(&app, StatusCode::CREATED, issued, body.mode))
 }
 
-/// Trades a refresh token for the next two tokens. A token that was traded before ends its login.
+/// Trades a refresh token for the next two tokens. A token that was traded before ends its login, unless the same client
+/// traded it within the last ten seconds and has not used the next: of two requests at once the second is told so and gets
+/// no tokens.
 #[utoipa::path(post, path = "/api/v1/auth/refresh", tag = "accounts", request_body = RefreshLogin,
     responses(
         (status = 200, description = "The next tokens.", body = LoginTokens),
         (status = 400, description = "Not JSON.", body = crate::error::ErrorBody),
         (status = 401, description = "The token does not hold.", body = crate::error::ErrorBody),
         (status = 403, description = "Another's page sent it.", body = crate::error::ErrorBody),
+        (status = 409, description = "Another request of this client has traded it a moment ago (`refresh_traded`): go on \
+            with what that one brought.", body = crate::error::ErrorBody),
         (status = 422, description = "A field is missing or unknown.", body = crate::error::ErrorBody),
         (status = 429, description = "Too many requests from this address.", body = crate::error::ErrorBody)))]
 pub async fn refresh_login(

@@ -4,7 +4,7 @@ use crate::app::App;
 use crate::error::ApiResult;
 use crate::events;
 use crate::json;
-use crate::ops::event_tail::{Asked, Filter, View};
+use crate::ops::event_tail::{Asked, Filter, is_of};
 use crate::realtime::{End, Front, Session, Socket, Upgrade};
 use axum::extract::State;
 use axum::response::Response;
@@ -61,7 +61,7 @@ impl Front for Watching {
     async fn talk(mut self, app: &App, socket: &mut Socket, session: &mut Session) -> End {
         // Before it is said that all is ready, so that nothing falls between.
         let mut events = app.events.watch();
-        let mut view = View::of(session.caller.owner());
+        let owner = session.caller.owner();
         let ready = json!({ "type": "ready", "expires_at": session.caller.expires_at() / SECOND });
         if let Err(end) = socket.send(ready.to_string()).await {
             return end;
@@ -73,11 +73,8 @@ impl Front for Watching {
                     Err(end) => return end,
                 },
                 event = events.recv() => match event {
-                    Ok(event) => match view.shows(app, &event).await {
-                        Ok(shows) => (shows && self.filter.takes(&event))
-                            .then(|| Ok(format!("{{\"type\":\"event\",\"event\":{}}}", events::text_of(&event)))),
-                        Err(_) => return End::Failed,
-                    },
+                    Ok(event) => (is_of(app, owner, &event) && self.filter.takes(&event))
+                        .then(|| Ok(format!("{{\"type\":\"event\",\"event\":{}}}", events::text_of(&event)))),
                     Err(RecvError::Lagged(_)) => return End::Slow,
                     Err(RecvError::Closed) => return End::Stopping,
                 },

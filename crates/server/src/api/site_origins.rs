@@ -72,7 +72,7 @@ pub async fn create_origin(
     let row = site_changes::change(&app, &Scope::of(acting.owner), id, change, &acting.actor).await?;
     app.event(EventName::ConfigurationChanged, Severity::Info, Outcome::Success)
         .of(&client)
-        .site(id)
+        .site(acting.owner, id)
         .detail(format!("an origin was allowed {}", acting.how))
         .emit();
     Ok(axum::Json(OriginList { origins: row.origins }))

@@ -122,7 +122,7 @@ pub struct CrawlReport {
 /// A page that was left out.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct LeftOut {
-    /// Its address.
+    /// Its address, with `?…` in the place of a query.
     pub url: String,
     /// Why.
     pub reason: String,

@@ -259,7 +259,7 @@ fn unconfirmed() -> Error {
 
 fn tell(app: &App, client: &Client, acting: &Acting, id: SiteId, what: String) {
     let event = app.event(EventName::ConfigurationChanged, Severity::Info, Outcome::Success);
-    event.of(client).owner(acting.owner).site(id).detail(what).emit();
+    event.of(client).site(acting.owner, id).detail(what).emit();
 }
 
 /// The version of a site as a header.

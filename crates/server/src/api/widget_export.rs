@@ -27,12 +27,12 @@ pub async fn get_export(
     Extension(visitor): Extension<Arc<Visitor>>,
 ) -> ApiResult<Response> {
     let Some(live) = sessions::find(&app, &visitor, &client).await? else {
-        return Err(refuse_session(&app, &client).into());
+        return Err(refuse_session(&app, &client, Some(&visitor)).into());
     };
     let export = exports::of(&app, &live).await?;
     app.event(EventName::SessionExported, Severity::Info, Outcome::Success)
         .of(&client)
-        .site(visitor.site)
+        .site(visitor.owner, visitor.site)
         .session(&visitor.session)
         .emit();
     let attachment = [(CONTENT_DISPOSITION, "attachment; filename=\"chat-export.json\"")];

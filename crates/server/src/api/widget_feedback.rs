@@ -56,7 +56,7 @@ pub async fn create_feedback(
     Json(body): Json<CreateFeedback>,
 ) -> ApiResult<StatusCode> {
     let Some(live) = sessions::find(&app, &visitor, &client).await? else {
-        return Err(refuse_session(&app, &client).into());
+        return Err(refuse_session(&app, &client, Some(&visitor)).into());
     };
     let up = matches!(body.rating, Rating::Up);
     if feedback::give(&app, &live, body.message_id, up, body.reason.as_deref()).await? {

@@ -42,7 +42,7 @@ pub async fn create_identity(
     let live = sessions::find(&app, &visitor, &client).await?;
     let site = sites::by_id(&app, &Scope::of(visitor.owner), visitor.site).await?;
     let (Some(_), Some(site)) = (live, site) else {
-        return Err(refuse_session(&app, &client).into());
+        return Err(refuse_session(&app, &client, Some(&visitor)).into());
     };
     let identity = identities::verify(&app, &site, &body.token, &client).await?;
     identities::keep(&app, &site, &visitor.session, &identity, &client).await?;

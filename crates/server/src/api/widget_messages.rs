@@ -93,7 +93,7 @@ pub async fn create_message(
     {
         app.event(EventName::ChatError, Severity::Error, Outcome::Failure)
             .of(&client)
-            .site(visitor.site)
+            .site(visitor.owner, visitor.site)
             .session(&visitor.session)
             .detail(error.code())
             .emit();
@@ -114,7 +114,7 @@ async fn begin(
     let live = sessions::find(app, visitor, client).await?;
     let site = sites::by_id(app, &Scope::of(visitor.owner), visitor.site).await?;
     let (Some(live), Some(site)) = (live, site) else {
-        return Err(refuse_session(app, client));
+        return Err(refuse_session(app, client, Some(visitor)));
     };
     chat::ask(app, site, live, asked, delivery, client.clone()).await
 }

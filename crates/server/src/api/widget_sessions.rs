@@ -187,9 +187,9 @@ async fn by_site(app: &App, client: &Client, origin: &Origin, key: &str) -> ApiR
         Origin::Named(origin) if site.has_origin(origin) || app.origins.is_ours(origin) => origin,
         Origin::Named(origin) => {
             refusals::note(app, &site, origin);
-            return Err(cors::refuse(app, client).into());
+            return Err(cors::refuse_at(app, client, site.owner, site.id).into());
         }
-        _ => return Err(cors::refuse(app, client).into()),
+        _ => return Err(cors::refuse_at(app, client, site.owner, site.id).into()),
     };
     let begun = sessions::begin(app, &site, origin, client).await?;
     Ok(Admitted { origin: origin.clone(), site, begun, resumed: false })
@@ -211,7 +211,7 @@ pub async fn get_session(
     let live = sessions::find(&app, &visitor, &client).await?;
     let site = sites::by_id(&app, &scope, visitor.site).await?;
     let (Some(live), Some(site)) = (live, site) else {
-        return Err(refuse_session(&app, &client).into());
+        return Err(refuse_session(&app, &client, Some(&visitor)).into());
     };
     let keys = data_keys::of(&app, &scope).await?;
     let most = u32::try_from(app.config.messages.max_conversation).unwrap_or(u32::MAX);
@@ -252,13 +252,13 @@ pub async fn delete_session(
 ) -> ApiResult<axum::Json<SessionErased>> {
     // Whoever may not use the session from here may not end it either.
     if sessions::find(&app, &visitor, &client).await?.is_none() {
-        return Err(refuse_session(&app, &client).into());
+        return Err(refuse_session(&app, &client, Some(&visitor)).into());
     }
     match sessions::end(&app, &visitor, &client).await? {
         Some(erased) => {
             let receipt = receipts::of_erasure(&app, &visitor.session, erased.messages)?;
             Ok(axum::Json(SessionErased { receipt }))
         }
-        None => Err(refuse_session(&app, &client).into()),
+        None => Err(refuse_session(&app, &client, Some(&visitor)).into()),
     }
 }

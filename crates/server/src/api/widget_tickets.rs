@@ -53,9 +53,9 @@ pub async fn create_ticket(
         Origin::Named(origin) if site.has_origin(&origin) || app.origins.is_ours(&origin) => origin,
         Origin::Named(origin) => {
             refusals::note(&app, &site, &origin);
-            return Err(cors::refuse(&app, &client).into());
+            return Err(cors::refuse_at(&app, &client, site.owner, site.id).into());
         }
-        _ => return Err(cors::refuse(&app, &client).into()),
+        _ => return Err(cors::refuse_at(&app, &client, site.owner, site.id).into()),
     };
     let minted = tickets::mint(&app, &site, &origin)?;
     Ok((

@@ -16,6 +16,8 @@ use serde_json::json;
 use std::io::{IsTerminal as _, Read as _};
 
 const BY: Actor = Actor::Operator;
+/// Owners whose keys are revoked together.
+const OWNERS_AT_ONCE: u32 = 500;
 /// A pasted text is read up to here.
 const MOST_PASTED: u64 = 64 * 1024;
 
@@ -165,14 +167,18 @@ pub(super) async fn revoke(app: &App, common: &Common, arguments: RevokeArgument
 }
 
 async fn revoke_all(app: &App, common: &Common, kind: KindOfKey, having: Option<KeyScope>) -> Outcome {
-    let mut revoked = Vec::new();
-    for owner in app.store.admin_owners().await? {
-        let scope = Scope::of(owner);
-        match kind {
-            KindOfKey::Secret => revoked.extend(issued_keys::revoke_all(app, &scope, having, &BY).await?),
-            KindOfKey::Publishable => {
-                let sites = site_keys::revoke_all(app, &scope, &BY).await?;
-                revoked.extend(sites.into_iter().map(|site| site.to_string()));
+    let (mut revoked, mut after) = (Vec::new(), None);
+    loop {
+        let owners = app.store.admin_owners(after, OWNERS_AT_ONCE).await?;
+        let Some(last) = owners.last() else { break };
+        after = Some(*last);
+        for scope in owners.into_iter().map(Scope::of) {
+            match kind {
+                KindOfKey::Secret => revoked.extend(issued_keys::revoke_all(app, &scope, having, &BY).await?),
+                KindOfKey::Publishable => {
+                    let sites = site_keys::revoke_all(app, &scope, &BY).await?;
+                    revoked.extend(sites.into_iter().map(|site| site.to_string()));
+                }
             }
         }
     }

@@ -65,7 +65,9 @@ impl Storms {
             return Verdict::List;
         }
         storm.gathered += 1;
-        storm.first.get_or_insert_with(|| Event { owner: key.3, ..event.clone() });
+        // Of a count for all nobody is told that it is of one owner's site.
+        let site = event.site.filter(|_| key.3.is_some());
+        storm.first.get_or_insert_with(|| Event { owner: key.3, site, ..event.clone() });
         Verdict::Gather
     }
 

@@ -47,8 +47,8 @@ pub struct LoginTokens {
     access_token: Option<String>,
     /// When it ends, in seconds since 1970 (UTC).
     access_expires_at: i64,
-    /// Trades for the next two tokens at `POST /api/v1/auth/refresh`, once. Used a second time it ends the login. Absent in
-    /// cookie mode.
+    /// Trades for the next two tokens at `POST /api/v1/auth/refresh`, once. Used a second time, unless by the same client
+    /// at the same moment, it ends the login. Absent in cookie mode.
     #[serde(skip_serializing_if = "Option::is_none")]
     refresh_token: Option<String>,
     /// When it ends unless it is used, in seconds since 1970 (UTC).

@@ -8,7 +8,7 @@ use crate::routes::TICKETS;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
-use chatward_types::{Error, EventName, Kind, Outcome, Severity};
+use chatward_types::{Error, EventName, Kind, Outcome, OwnerId, Severity, SiteId};
 use http::Method;
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
@@ -101,6 +101,16 @@ pub fn grant_refusal(headers: &mut HeaderMap, origin: &str) {
 /// The refusal of a request from an origin that is not allowed, with its event.
 pub fn refuse(app: &App, client: &Client) -> Error {
     report(app, client);
+    refusal()
+}
+
+/// The same for a page of whoever is known to have meant this site.
+pub fn refuse_at(app: &App, client: &Client, owner: OwnerId, site: SiteId) -> Error {
+    app.event(EventName::CorsBlocked, Severity::Warning, Outcome::Refused).of(client).site(owner, site).emit();
+    refusal()
+}
+
+fn refusal() -> Error {
     Error::new(
         Kind::Forbidden,
         REFUSED,

@@ -20,18 +20,17 @@ const OF_BROWSERS: [HeaderName; 3] =
 pub(super) async fn authenticate(app: &App, client: &Client, token: Option<&str>) -> Result<Device, ApiError> {
     let device = match token {
         Some(token) => devices::recognise(app, token).await?,
-        None => None,
+        None => Err(None),
     };
-    let Some(device) = device else {
+    let device = device.map_err(|whose| {
         let event = app.event(EventName::DeviceAuthentication, Severity::Warning, Outcome::Refused);
-        event.of(client).detail("no token of a device that holds").emit();
-        return Err(Error::new(
+        event.of(client).owner_if_known(whose).detail("no token of a device that holds").emit();
+        Error::new(
             Kind::Unauthenticated,
             "device_token_invalid",
             "Send a token of a device that holds, as Authorization: Bearer. A person issues one (`chatward device token`).",
         )
-        .into());
-    };
+    })?;
     app.event(EventName::DeviceAuthentication, Severity::Info, Outcome::Success)
         .of(client)
         .owner(device.owner)

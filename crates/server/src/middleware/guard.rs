@@ -163,7 +163,7 @@ async fn admit(
             refuse_strange_origin(app, client, origin, request.headers())?;
             let news = app.tokens.changes();
             let visitor = authenticate(app, client, request.headers())?;
-            held = bearer(request.headers()).map(|token| Held::new(token, news));
+            held = bearer(request.headers()).map(|token| Held::new(token, news, Arc::clone(&visitor)));
             refuse_another_sites_origin(app, client, origin, &visitor)?;
             request.extensions_mut().insert(visitor);
         }
@@ -217,12 +217,17 @@ pub fn count(app: &App, group: Limit, client: &Client) -> Result<Option<Decision
 
 fn authenticate(app: &App, client: &Client, headers: &HeaderMap) -> Result<Arc<Visitor>, ApiError> {
     let visitor = bearer(headers).and_then(|token| verified::visitor(app, token));
-    visitor.ok_or_else(|| refuse_session(app, client).into())
+    visitor.ok_or_else(|| refuse_session(app, client, None).into())
 }
 
-/// The refusal of a token or session that is missing, forged, expired or unknown: one answer for all.
-pub fn refuse_session(app: &App, client: &Client) -> Error {
-    app.event(EventName::InvalidSessionId, Severity::Warning, Outcome::Refused).of(client).emit();
+/// The refusal of a token or session that is missing, forged, expired or unknown: one answer for all. The event is the
+/// site's owner's where the visitor's token was one of ours.
+pub fn refuse_session(app: &App, client: &Client, visitor: Option<&Visitor>) -> Error {
+    let event = app.event(EventName::InvalidSessionId, Severity::Warning, Outcome::Refused).of(client);
+    match visitor {
+        Some(visitor) => event.site(visitor.owner, visitor.site).session(&visitor.session).emit(),
+        None => event.emit(),
+    }
     Error::new(
         Kind::Unauthenticated,
         "session_invalid",
@@ -250,7 +255,7 @@ fn refuse_another_sites_origin(app: &App, client: &Client, origin: &Origin, visi
         Origin::Named(name) => **name == *visitor.origin || app.origins.is_own(name),
         Origin::Absent | Origin::Unusable => true,
     };
-    if allowed { Ok(()) } else { Err(cors::refuse(app, client).into()) }
+    if allowed { Ok(()) } else { Err(cors::refuse_at(app, client, visitor.owner, visitor.site).into()) }
 }
 
 /// The one bearer credential of a request; two are none.

@@ -29,27 +29,19 @@ pub(super) async fn authenticate(
     token: Option<&str>,
     least: Role,
 ) -> Result<Person, ApiError> {
-    let person = match token {
-        Some(token) => match logins::recognise(app, token).await? {
-            Some(person) => Some(person),
-            None => issuers::recognise(app, token, client).await?,
-        },
-        None => None,
+    let Some(token) = token else {
+        tell_missing(app, client);
+        return Err(token_invalid());
     };
-    let Some(person) = person else {
-        if token.is_some() {
-            let event = app.event(EventName::TokenRefused, Severity::Warning, Outcome::Refused);
-            event.of(client).detail("an access token that does not hold").emit();
-        } else {
-            tell_missing(app, client);
-        }
-        return Err(Error::new(
-            Kind::Unauthenticated,
-            "token_invalid",
-            "Send an access token that holds, as Authorization: Bearer. POST /api/v1/auth/login or /api/v1/auth/refresh \
-             returns one.",
-        )
-        .into());
+    let person = match logins::recognise(app, token).await? {
+        Ok(person) => person,
+        Err(whose) => match issuers::recognise(app, token, client).await? {
+            Ok(person) => person,
+            Err(refusal) => {
+                tell_refused(app, client, issuers::Refusal { owner: whose.or(refusal.owner), ..refusal });
+                return Err(token_invalid());
+            }
+        },
     };
     if person.role < least {
         return Err(Error::new(
@@ -60,6 +52,27 @@ pub(super) async fn authenticate(
         .into());
     }
     Ok(person)
+}
+
+/// Tells of a token that is neither one of ours that holds nor an outside issuer's; once, whoever looked at it.
+fn tell_refused(app: &App, client: &Client, refusal: issuers::Refusal) {
+    let event = app.event(EventName::TokenRefused, Severity::Warning, Outcome::Refused);
+    let event = event.of(client).owner_if_known(refusal.owner);
+    let what = "an access token that does not hold";
+    match refusal.why {
+        Some(why) => event.detail(format!("{what}; as an outside issuer's: {why}")).emit(),
+        None => event.detail(what).emit(),
+    }
+}
+
+fn token_invalid() -> ApiError {
+    Error::new(
+        Kind::Unauthenticated,
+        "token_invalid",
+        "Send an access token that holds, as Authorization: Bearer. POST /api/v1/auth/login or /api/v1/auth/refresh \
+         returns one.",
+    )
+    .into()
 }
 
 /// Tells of a call that came without any credential to a route that needs one.

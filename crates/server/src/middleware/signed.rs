@@ -8,6 +8,7 @@ use super::guard::refuse_session;
 use super::{Client, ending};
 use crate::app::App;
 use crate::error::ApiError;
+use crate::ops::tokens::Visitor;
 use axum::response::{IntoResponse, Response};
 use std::future::Future;
 use std::pin::Pin;
@@ -18,12 +19,13 @@ use tokio::sync::watch;
 pub(super) struct Held {
     token: Arc<str>,
     news: watch::Receiver<u64>,
+    visitor: Arc<Visitor>,
 }
 
 impl Held {
     /// `news` was subscribed to before the check, so that no rotation falls between the two.
-    pub(super) fn new(token: &str, news: watch::Receiver<u64>) -> Self {
-        Self { token: token.into(), news }
+    pub(super) fn new(token: &str, news: watch::Receiver<u64>, visitor: Arc<Visitor>) -> Self {
+        Self { token: token.into(), news, visitor }
     }
 }
 
@@ -39,7 +41,7 @@ pub(super) async fn while_signed(
             biased;
             // The sender lives as long as the app.
             _ = held.news.changed() => if !app.tokens.still_signed(&held.token, app.clock.now()) {
-                return ApiError::from(refuse_session(app, client)).into_response();
+                return ApiError::from(refuse_session(app, client, Some(&held.visitor))).into_response();
             },
             done = work.as_mut() => return done,
         }
@@ -53,7 +55,7 @@ pub(super) fn watch_stream(app: &App, client: &Client, mut held: Held, response:
         loop {
             let _ = held.news.changed().await;
             if !app.tokens.still_signed(&held.token, app.clock.now()) {
-                return refuse_session(&app, &of);
+                return refuse_session(&app, &of, Some(&held.visitor));
             }
         }
     })

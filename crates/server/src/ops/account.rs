@@ -1,15 +1,15 @@
 //! What users do to their own account: another name, another password, leaving.
 //!
-//! A new password needs the one before, counted like an attempt to log in, so that a stolen token alone does not take an
-//! account over. It ends every other login. Never touches another user.
+//! A new password and leaving need the current password, counted like an attempt to log in, so that a stolen token alone
+//! neither takes an account over nor removes it. A new password ends every other login. Never touches another user.
 
 use crate::app::App;
 use crate::client::Client;
 use crate::ops::logins::Person;
 use crate::ops::trail::Actor;
 use crate::ops::users::{self, audited};
-use crate::ops::{backoff, passwords};
-use chatward_store::UserChange;
+use crate::ops::{backoff, passwords, second_factor};
+use chatward_store::{Changed, UserChange, UserRow};
 use chatward_types::{Error, EventName, Kind, Outcome, Result, Scope, Secret, Severity};
 use serde_json::json;
 
@@ -42,11 +42,7 @@ pub async fn change_password(
     }
     let login = person.own_login()?;
     let (scope, lookup) = (Scope::of(person.owner), app.account_keys.lookup(&person.email));
-    backoff::count(app, &lookup, client).await?;
-    let user = app.store.get_user(&scope, person.user).await?.ok_or_else(Error::not_found)?;
-    if !passwords::verify(app, current, Some(&user.password)).await?.right {
-        return Err(refuse(app, &scope, client));
-    }
+    let user = prove(app, person, current, client).await?;
     backoff::succeed(app, &lookup, client).await?;
     let proof = passwords::hash(app, new).await?;
     let detail = json!({ "what": "password changed" });
@@ -60,16 +56,58 @@ pub async fn change_password(
     Ok(())
 }
 
-/// Removes the person's own account.
+/// Removes the person's own account, once they have proved that it is theirs as at a login: by the password, and by a code
+/// where they have a second factor.
+///
+/// Nobody leaves by the token of an outside issuer alone: it is no proof that its bearer is there at this moment, and
+/// whoever was made a user by one has a password that nobody has seen. An administrator removes them, or makes a recovery
+/// link, by which they set one.
 ///
 /// # Errors
-/// [`Kind::Conflict`] for the last owner.
-pub async fn leave(app: &App, person: &Person, client: &Client) -> Result<()> {
-    let scope = Scope::of(person.owner);
+/// [`Kind::Forbidden`]: `password_wrong`, and behind a right password `second_factor_needed` or `second_factor_refused`;
+/// [`Kind::Conflict`]: `last_owner`, and `no_login` for a token of an outside issuer; [`Kind::Limited`] after too many
+/// attempts; [`Kind::Unavailable`] when too many passwords are checked.
+pub async fn leave(
+    app: &App,
+    person: &Person,
+    (password, code): (&Secret<String>, Option<&Secret<String>>),
+    client: &Client,
+) -> Result<()> {
+    person.own_login()?;
+    if password.expose().len() > passwords::LONGEST {
+        return Err(Error::invalid("Field `password` takes at most 256 bytes."));
+    }
+    let (scope, lookup) = (Scope::of(person.owner), app.account_keys.lookup(&person.email));
+    let user = prove(app, person, password, client).await?;
+    let factor_since = second_factor::at_login(app, &scope, person.user, code, client).await.map_err(here)?;
+    backoff::succeed(app, &lookup, client).await?;
     let store = audited(app, &scope, &Actor::User(person.user), person.user, &json!({ "what": "user left" }))?;
-    users::settle(store.delete_user(&scope, person.user, None, app.clock.now()).await?)?;
+    match store.delete_own_user(&scope, person.user, (&user.password, factor_since), app.clock.now()).await? {
+        // Another request was first, and with it what was proved is not what is asked for any more.
+        Changed::Forbidden => return Err(refuse(app, &scope, client)),
+        changed => users::settle(changed)?,
+    }
     users::tell(app, &scope, Some(client), format!("user {} left", person.user));
     Ok(())
+}
+
+/// The person's row, if this is their password; the attempt is counted first and stays so.
+async fn prove(app: &App, person: &Person, password: &Secret<String>, client: &Client) -> Result<UserRow> {
+    let (scope, lookup) = (Scope::of(person.owner), app.account_keys.lookup(&person.email));
+    backoff::count(app, &lookup, client).await?;
+    let user = app.store.get_user(&scope, person.user).await?.ok_or_else(Error::not_found)?;
+    if !passwords::verify(app, password, Some(&user.password)).await?.right {
+        return Err(refuse(app, &scope, client));
+    }
+    Ok(user)
+}
+
+/// A refusal of a login, for somebody whose login holds: another one would not help.
+fn here(error: Error) -> Error {
+    if error.kind() != Kind::Unauthenticated {
+        return error;
+    }
+    Error::new(Kind::Forbidden, error.code(), error.public().to_owned())
 }
 
 fn refuse(app: &App, scope: &Scope, client: &Client) -> Error {

@@ -125,7 +125,7 @@ pub async fn run(app: App, mut turn: Box<Turn>, out: Sender<Progress>) {
         Ok(answer) => {
             app.event(EventName::ChatMessageProcessed, Severity::Info, Outcome::Success)
                 .of(&turn.client)
-                .site(turn.site.id)
+                .site(turn.site.owner, turn.site.id)
                 .session(&turn.live.row.id)
                 .emit();
             Progress::Done(Box::new(answer))
@@ -135,7 +135,7 @@ pub async fn run(app: App, mut turn: Box<Turn>, out: Sender<Progress>) {
         Err(error) => {
             app.event(EventName::ChatError, Severity::Error, Outcome::Failure)
                 .of(&turn.client)
-                .site(turn.site.id)
+                .site(turn.site.owner, turn.site.id)
                 .session(&turn.live.row.id)
                 .detail(error.code())
                 .emit();
@@ -449,7 +449,7 @@ impl Observer for Failures<'_> {
         self.app
             .event(EventName::ProviderFailed, Severity::Warning, Outcome::Failure)
             .of(&self.turn.client)
-            .site(self.turn.site.id)
+            .site(self.turn.site.owner, self.turn.site.id)
             .detail(error.to_string())
             .emit();
     }

@@ -97,8 +97,7 @@ pub async fn ask(
     if turns.len() < stored && live.is_first_trimming() {
         app.event(EventName::HistoryTrimmed, Severity::Info, Outcome::Success)
             .of(&client)
-            .owner(site.owner)
-            .site(site.id)
+            .site(site.owner, site.id)
             .session(&live.row.id)
             .detail("turns beyond the newest are no longer told to the provider")
             .emit();
@@ -179,7 +178,7 @@ pub async fn reserve(app: &App, site: &Site, request: &ChatRequest, client: Opti
         return None;
     }
     let report = |name, severity, detail: &'static str| {
-        let event = app.event(name, severity, Outcome::Refused).site(site.id).detail(detail);
+        let event = app.event(name, severity, Outcome::Refused).site(site.owner, site.id).detail(detail);
         match client {
             Some(client) => event.of(client).emit(),
             None => event.emit(),
@@ -194,7 +193,7 @@ pub async fn reserve(app: &App, site: &Site, request: &ChatRequest, client: Opti
         Ok(Reserved::Granted(reservation)) => {
             if let Some(which) = reservation.nearly_used_up() {
                 app.event(EventName::BudgetWarning, Severity::Warning, Outcome::Success)
-                    .site(site.id)
+                    .site(site.owner, site.id)
                     .detail(format!("the daily budget of the {which} is nearly used up"))
                     .emit();
             }

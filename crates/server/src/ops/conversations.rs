@@ -80,7 +80,7 @@ pub async fn erase(app: &App, id: ConversationId, by: &Acting, client: &Client) 
 }
 
 fn tell(app: &App, name: EventName, conversation: &ConversationRow, by: &Acting, client: &Client) {
-    let event = app.event(name, Severity::Info, Outcome::Success).of(client).owner(by.owner);
-    let event = event.site(conversation.site).session(&conversation.session);
+    let event = app.event(name, Severity::Info, Outcome::Success).of(client);
+    let event = event.site(by.owner, conversation.site).session(&conversation.session);
     event.detail(format!("conversation {} {}", conversation.id, by.how)).emit();
 }

@@ -59,13 +59,23 @@ pub struct Report {
     pub skipped_total: u32,
 }
 
-/// A page that was left out.
+/// A page that was left out. A report outlives what was crawled, and the query of an address may say who somebody is; so
+/// no query is in it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Skipped {
-    /// Its address.
+    /// Its address, with `?…` in the place of a query.
     pub url: String,
     /// Why, for a person.
     pub reason: String,
+}
+
+/// A text with `?…` in the place of what follows the path of each address in it.
+fn without_queries(text: &str) -> String {
+    let short = |word: &str| match word.find("://").and_then(|_| word.find(['?', '#'])) {
+        Some(at) => format!("{}?…{}", &word[..at], if word.ends_with(')') { ")" } else { "" }),
+        None => word.to_owned(),
+    };
+    text.split(' ').map(short).collect::<Vec<_>>().join(" ")
 }
 
 /// What one crawl gathers before it is stored.
@@ -95,7 +105,7 @@ pub async fn begin(app: &App, scope: &Scope, site: SiteId, by: &Acting, client: 
         ));
     }
     let event = app.event(EventName::CrawlQueued, Severity::Info, Outcome::Success).of(client);
-    event.owner(scope.owner()).site(site).detail(by.how.clone()).emit();
+    event.site(scope.owner(), site).detail(by.how.clone()).emit();
     app.store.get_job(id).await?.ok_or_else(|| Error::internal("a job vanished right after it was queued"))
 }
 
@@ -169,7 +179,8 @@ impl Gathered {
                 self.report.skipped_total += 1;
                 self.keep_left_out(app, url.as_str(), &reason.to_string())?;
                 if self.report.skipped.len() < MOST_REASONS {
-                    self.report.skipped.push(Skipped { url: url.to_string(), reason: reason.to_string() });
+                    let (url, reason) = (without_queries(url.as_str()), without_queries(&reason.to_string()));
+                    self.report.skipped.push(Skipped { url, reason });
                 }
             }
             CrawlEvent::Progress(counts) => {
@@ -284,4 +295,26 @@ fn limits(app: &App) -> CrawlLimits {
 
 fn count(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_queries;
+
+    #[test]
+    fn an_address_in_a_text_is_cut_behind_its_path() {
+        for (text, short) in [
+            ("http://a.test/find?name=ann&id=7", "http://a.test/find?…"),
+            ("http://a.test/#ann", "http://a.test/?…"),
+            (
+                "it redirects to another site (https://b.test/in?as=ann)",
+                "it redirects to another site (https://b.test/in?…)",
+            ),
+            ("the same content as http://a.test/x?y then", "the same content as http://a.test/x?… then"),
+            ("is it none? http://a.test/x", "is it none? http://a.test/x"),
+            ("", ""),
+        ] {
+            assert_eq!(without_queries(text), short);
+        }
+    }
 }

@@ -185,13 +185,18 @@ pub async fn issue(app: &App, scope: &Scope, id: DeviceId, life: Timestamp, by: 
     Ok(token)
 }
 
-/// Whom a token speaks for, as the store says now; nothing for one that does not hold.
+/// Whom a token speaks for, as the store says now; for one that does not hold, whose it was, if we signed it.
 ///
 /// # Errors
 /// When the store fails.
-pub async fn recognise(app: &App, token: &str) -> Result<Option<Device>> {
+pub async fn recognise(app: &App, token: &str) -> Result<Result<Device, Option<OwnerId>>> {
     let now = app.clock.now();
-    let Some(claims) = app.tokens.devices.verify::<Claims>(token, now) else { return Ok(None) };
+    let Some(claims) = app.tokens.devices.verify::<Claims>(token, now) else { return Ok(Err(None)) };
+    let owner = claims.own;
+    Ok(of(app, token, claims, now).await?.ok_or(Some(owner)))
+}
+
+async fn of(app: &App, token: &str, claims: Claims, now: Timestamp) -> Result<Option<Device>> {
     let Some(ends) = signing::end_of(claims.iat, claims.exp, now) else { return Ok(None) };
     let Some(life) = claims.exp.checked_sub(claims.iat).and_then(|life| life.checked_mul(SECOND)) else {
         return Ok(None);

@@ -1,8 +1,11 @@
 //! Events read back page by page: the security log of this node and the audit trail of the installation, as one list.
 //!
-//! Owns: who sees what. An owner sees the records and lines that name it, and lines that name one of its sites; the
-//! installation's own owner also those that name no owner and no site. Nobody sees another owner's. A page costs a bounded
-//! amount of reading: one that reached that bound may hold few events, and says where the next one goes on.
+//! Owns: who sees what. An owner sees the records and lines that name it; whatever is about a site names its owner too, so
+//! that the lines of a site stay its owner's when it is removed. Lines of an earlier version may name a site alone: they
+//! are its owner's as long as it is there, and nobody's after. The installation's own owner also sees what names no owner
+//! and no site: refused host names, limits by address, whatever came with no credential or with none of ours. Nobody sees
+//! another owner's. A page costs a bounded amount of reading: one that reached that bound may hold few events, and says
+//! where the next one goes on.
 
 use crate::app::App;
 use crate::events::{self, Filter, Newest};

@@ -1,18 +1,16 @@
 //! The live view of an owner's security events: which of them are theirs, and which of those are asked for.
 //!
-//! An event of a site or of a tenant is that tenant's alone. What is about neither (a refused host name, a limit, a start)
-//! is the installation's, and shown to the tenant that runs it. Owns those two judgements; never keeps an event.
+//! An event that names a tenant is that tenant's alone, and whatever is about a site names its tenant. What is nobody's (a
+//! refused host name, a limit, a start) is the installation's, and shown to the tenant that runs it. Owns those two
+//! judgements; never keeps an event.
 
 use crate::app::App;
 use crate::limits;
-use chatward_types::{Error, Event, OwnerId, Result, Scope, SiteId};
+use chatward_types::{Error, Event, OwnerId, Result};
 use chatward_vault::SecretKey;
 use ipnet::IpNet;
 use serde::Deserialize;
-use std::collections::HashMap;
 
-/// Sites whose owner one view remembers.
-const REMEMBERED: usize = 256;
 /// The longest text of a filter.
 const LONGEST: usize = 256;
 /// Characters of a session's id that the log keeps.
@@ -39,13 +37,6 @@ pub struct Filter {
     network: Option<IpNet>,
     key: Option<String>,
     session: Option<String>,
-}
-
-/// What one owner may see.
-#[derive(Debug)]
-pub struct View {
-    owner: OwnerId,
-    sites: HashMap<SiteId, bool>,
 }
 
 impl Filter {
@@ -90,29 +81,13 @@ impl Filter {
     }
 }
 
-impl View {
-    /// What this owner may see.
-    pub fn of(owner: OwnerId) -> Self {
-        Self { owner, sites: HashMap::new() }
-    }
-
-    /// Whether an event is this owner's.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub async fn shows(&mut self, app: &App, event: &Event) -> Result<bool> {
-        let Some(site) = event.site else {
-            return Ok(event.owner.unwrap_or(app.owner) == self.owner);
-        };
-        if let Some(known) = self.sites.get(&site) {
-            return Ok(*known);
-        }
-        let is_theirs = app.store.get_site(&Scope::of(self.owner), site).await?.is_some();
-        if self.sites.len() >= REMEMBERED {
-            self.sites.clear();
-        }
-        self.sites.insert(site, is_theirs);
-        Ok(is_theirs)
+/// Whether an event is this owner's.
+pub fn is_of(app: &App, owner: OwnerId, event: &Event) -> bool {
+    match (event.owner, event.site) {
+        (Some(named), _) => named == owner,
+        // Of some site, and nobody says whose.
+        (None, Some(_)) => false,
+        (None, None) => owner == app.owner,
     }
 }
 

@@ -72,7 +72,7 @@ pub async fn rotate_secret(app: &App, scope: &Scope, site: SiteId) -> Result<Sec
         return Err(Error::not_found());
     }
     app.event(EventName::ConfigurationChanged, Severity::Info, Outcome::Success)
-        .site(site)
+        .site(scope.owner(), site)
         .detail("a new identity secret was made")
         .emit();
     Ok(text)
@@ -93,7 +93,7 @@ pub async fn verify(app: &App, site: &Site, token: &str, client: &Client) -> Res
     let now = app.clock.now();
     // While a key is being rotated, the owner's server may still write the one before.
     let found = secret.and_then(|secret| site.honoured(now).find_map(|key| read(token, secret.expose(), key, now)));
-    found.ok_or_else(|| refuse(app, site.id, client))
+    found.ok_or_else(|| refuse(app, site, client))
 }
 
 /// Keeps an identity with a session.
@@ -103,7 +103,7 @@ pub async fn verify(app: &App, site: &Site, token: &str, client: &Client) -> Res
 pub async fn keep(app: &App, site: &Site, session: &SessionId, identity: &Identity, client: &Client) -> Result<()> {
     let scope = site.scope();
     if of(app, &scope, session).await?.is_some_and(|known| known.sub != identity.sub) {
-        return Err(refuse(app, site.id, client));
+        return Err(refuse(app, site, client));
     }
     let bytes = serde_json::to_vec(identity).map_err(Error::internal)?;
     let sealed = data_keys::of(app, &scope).await?.seal(&label(session), &bytes)?;
@@ -120,8 +120,9 @@ pub async fn of(app: &App, scope: &Scope, session: &SessionId) -> Result<Option<
     serde_json::from_slice(&bytes).map(Some).map_err(Error::internal)
 }
 
-fn refuse(app: &App, site: SiteId, client: &Client) -> Error {
-    app.event(EventName::IdentityRefused, Severity::Warning, Outcome::Refused).of(client).site(site).emit();
+fn refuse(app: &App, site: &Site, client: &Client) -> Error {
+    let event = app.event(EventName::IdentityRefused, Severity::Warning, Outcome::Refused);
+    event.of(client).site(site.owner, site.id).emit();
     Error::new(
         Kind::Invalid,
         "identity_invalid",

@@ -11,7 +11,7 @@ use crate::ops::users::{self, NewUser};
 use crate::ops::{links, opaque};
 use chatward_store::{Changed, InvitationRow, Store, TrailEntry, UserRow, UserState};
 use chatward_types::{
-    Error, EventName, HOUR, InvitationId, Kind, Outcome, Result, Role, Scope, Secret, Severity, Timestamp,
+    Error, EventName, HOUR, InvitationId, Kind, Outcome, OwnerId, Result, Role, Scope, Secret, Severity, Timestamp,
 };
 use serde_json::json;
 use std::sync::Arc;
@@ -91,7 +91,8 @@ pub async fn revoke(app: &App, by: &Person, id: InvitationId, client: &Client) -
 /// [`Kind::Unauthenticated`], alike for every fault of the token, and where the address has an account already;
 /// [`Kind::Invalid`] for a name or a password that is refused.
 pub async fn accept(app: &App, token: &str, name: String, password: Secret<String>, client: &Client) -> Result<Issued> {
-    let Some((scope, invitation)) = open(app, token).await? else { return Err(refuse(app, client)) };
+    let whose = app.account_keys.parse(opaque::Kind::Invitation, token).map(|token| token.owner);
+    let Some((scope, invitation)) = open(app, token).await? else { return Err(refuse(app, whose, client)) };
     let new = NewUser { email: invitation.email, name, role: invitation.role, password };
     let row = users::prepare(app, &new).await?;
     let lookup = app.account_keys.lookup(&row.email);
@@ -99,8 +100,8 @@ pub async fn accept(app: &App, token: &str, name: String, password: Secret<Strin
     let store = users::audited(app, &scope, &Actor::User(row.id), row.id, &detail)?;
     match store.insert_invited_user(&scope, &row, &lookup, invitation.id, stands).await {
         Ok(true) => {}
-        Ok(false) => return Err(refuse(app, client)),
-        Err(error) if error.kind() == Kind::Conflict => return Err(refuse(app, client)),
+        Ok(false) => return Err(refuse(app, whose, client)),
+        Err(error) if error.kind() == Kind::Conflict => return Err(refuse(app, whose, client)),
         Err(error) => return Err(error),
     }
     users::tell(app, &scope, Some(client), format!("user {} accepted an invitation as {}", row.id, row.role.as_str()));
@@ -130,9 +131,9 @@ fn record(app: &App, scope: &Scope, by: &Person, id: InvitationId, what: &str, r
     trail::entry(app, EventName::UserChanged, &actor, Some(scope.owner()), &id.to_string(), &detail)
 }
 
-fn refuse(app: &App, client: &Client) -> Error {
+fn refuse(app: &App, whose: Option<OwnerId>, client: &Client) -> Error {
     let event = app.event(EventName::TokenRefused, Severity::Warning, Outcome::Refused);
-    event.of(client).detail("an invitation that does not hold").emit();
+    event.of(client).owner_if_known(whose).detail("an invitation that does not hold").emit();
     Error::new(
         Kind::Unauthenticated,
         "invitation_invalid",

@@ -13,6 +13,8 @@ use serde::Serialize;
 
 /// The purpose of the key that makes fingerprints.
 const PURPOSE: &str = "fingerprint";
+/// Owners whose keys are looked at together.
+const OWNERS_AT_ONCE: u32 = 500;
 /// The day that was told last, and by which node.
 const TOLD: &str = "keys.ages_told";
 
@@ -42,8 +44,8 @@ pub struct Aged {
 /// When the store or the vault fails.
 pub async fn report(app: &App) -> Result<Vec<Aged>> {
     let now = app.clock.now();
-    let mut ages = issued(app, now).await?;
-    ages.extend(configured(app, now).await?);
+    let mut ages = configured(app, now).await?;
+    issued(app, |key| ages.push(key)).await?;
     ages.push(master(app, now).await?);
     ages.sort_by(|one, other| other.days.cmp(&one.days).then_with(|| one.name.cmp(&other.name)));
     Ok(ages)
@@ -66,17 +68,27 @@ pub async fn tell_due(app: &App) -> Result<usize> {
         return Ok(0);
     }
     let mut told = 0;
-    for key in report(app).await?.into_iter().filter(|key| key.due) {
-        told += 1;
-        let text = format!("the {} key {} is {} days old; rotate it: {}", key.kind, key.name, key.days, key.fix);
-        tracing::warn!(key = key.name, days = key.days, "a key is due for rotation");
-        let event = app.event(EventName::KeyOverdue, Severity::Warning, Outcome::Success).detail(text);
-        match key.owner {
-            Some(owner) => event.owner(owner).emit(),
-            None => event.emit(),
+    let mut tell = |key: Aged| {
+        if key.due {
+            told += 1;
+            tell_one(app, &key);
         }
-    }
+    };
+    let now = app.clock.now();
+    configured(app, now).await?.into_iter().for_each(&mut tell);
+    tell(master(app, now).await?);
+    issued(app, tell).await?;
     Ok(told)
+}
+
+fn tell_one(app: &App, key: &Aged) {
+    let text = format!("the {} key {} is {} days old; rotate it: {}", key.kind, key.name, key.days, key.fix);
+    tracing::warn!(key = key.name, days = key.days, "a key is due for rotation");
+    let event = app.event(EventName::KeyOverdue, Severity::Warning, Outcome::Success).detail(text);
+    match key.owner {
+        Some(owner) => event.owner(owner).emit(),
+        None => event.emit(),
+    }
 }
 
 /// Whether this node is the first of today.
@@ -94,27 +106,37 @@ async fn claim_day(app: &App) -> Result<bool> {
     }
 }
 
-async fn issued(app: &App, now: Timestamp) -> Result<Vec<Aged>> {
-    let mut ages = Vec::new();
-    for owner in app.store.admin_owners().await? {
-        let scope = Scope::of(owner);
-        for key in app.store.list_issued_keys(&scope).await? {
-            // One with a successor is rotated already, and ends by itself.
-            if KeyState::of(&key, now) == KeyState::Holds {
-                let fix = format!("chatward key rotate {}", key.id);
-                ages.push(aged(app, ("secret", key.id), key.created_at, fix, Some(owner)));
-            }
-        }
-        for site in app.store.list_sites(&scope).await? {
-            let keys = app.store.site_keys(&scope, site.id).await?;
-            for key in keys.into_iter().filter(|key| key.honoured_until.is_none()) {
-                let fix = format!("chatward key rotate {}", key.publishable_key);
-                let since = key.made_at.unwrap_or(site.created_at);
-                ages.push(aged(app, ("publishable", key.publishable_key), since, fix, Some(owner)));
-            }
+/// Gives every issued key that holds to `take`, owner by owner.
+async fn issued(app: &App, mut take: impl FnMut(Aged)) -> Result<()> {
+    let mut after = None;
+    loop {
+        let owners = app.store.admin_owners(after, OWNERS_AT_ONCE).await?;
+        let Some(last) = owners.last() else { return Ok(()) };
+        after = Some(*last);
+        for owner in owners {
+            issued_of(app, owner, &mut take).await?;
         }
     }
-    Ok(ages)
+}
+
+async fn issued_of(app: &App, owner: OwnerId, take: &mut impl FnMut(Aged)) -> Result<()> {
+    let (scope, now) = (Scope::of(owner), app.clock.now());
+    for key in app.store.list_issued_keys(&scope).await? {
+        // One with a successor is rotated already, and ends by itself.
+        if KeyState::of(&key, now) == KeyState::Holds {
+            let fix = format!("chatward key rotate {}", key.id);
+            take(aged(app, ("secret", key.id), key.created_at, fix, Some(owner)));
+        }
+    }
+    for site in app.store.list_sites(&scope).await? {
+        let keys = app.store.site_keys(&scope, site.id).await?;
+        for key in keys.into_iter().filter(|key| key.honoured_until.is_none()) {
+            let fix = format!("chatward key rotate {}", key.publishable_key);
+            let since = key.made_at.unwrap_or(site.created_at);
+            take(aged(app, ("publishable", key.publishable_key), since, fix, Some(owner)));
+        }
+    }
+    Ok(())
 }
 
 async fn configured(app: &App, now: Timestamp) -> Result<Vec<Aged>> {

@@ -34,7 +34,7 @@ pub async fn serves(app: &App, token: &str) -> Result<bool> {
     let person = logins::recognise(app, token).await?;
     let administers = |person: &logins::Person| person.owner == app.owner && person.role >= Role::Admin;
     // Whoever must prove a second factor first has not proved yet who they are.
-    Ok(person.is_some_and(|person| administers(&person) && !person.must_enrol))
+    Ok(person.is_ok_and(|person| administers(&person) && !person.must_enrol))
 }
 
 /// Switches it off. `false` when it was not on.

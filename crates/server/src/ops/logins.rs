@@ -2,7 +2,8 @@
 //!
 //! An access token is short, signed, and proves a login; the login and its user are read from the store with every
 //! request, so that an end, a new role or a disabled user holds at once on every node. A refresh token is opaque and goes on
-//! once; one that was spent before ends its whole login, whoever has it. Every refusal of a password is told alike.
+//! once; one that was spent before ends its whole login, whoever has it, but for two of one client at once (see
+//! [`refresh`]). Every refusal of a password is told alike.
 
 use crate::app::App;
 use crate::client::Client;
@@ -15,11 +16,15 @@ use chatward_types::{
     DAY, Error, EventName, Kind, LoginId, MINUTE, Outcome, OwnerId, Result, Role, SECOND, Scope, Secret, Severity,
     Timestamp, UserId,
 };
+use chatward_vault::digest;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use std::net::IpAddr;
 
 /// Logins of a user that are kept; the oldest goes.
 const MOST: u32 = 50;
+/// How long a token that was traded is taken for the other half of a race.
+const MOMENT: Timestamp = 10 * SECOND;
 
 /// Who a valid access token speaks for; a request extension.
 #[derive(Debug, Clone)]
@@ -111,8 +116,9 @@ pub async fn log_in(
     };
     let proof = known.as_ref().map(|(_, row)| row.password.as_str());
     let verdict = passwords::verify(app, password, proof).await?;
+    let whose = known.as_ref().map(|(scope, _)| scope.owner());
     let Some((scope, user)) = known.filter(|(_, user)| verdict.right && user.state == UserState::Active) else {
-        return Err(fail(app, client));
+        return Err(fail(app, whose, client));
     };
     let factor_since = second_factor::at_login(app, &scope, user.id, code, client).await?;
     backoff::succeed(app, &lookup, client).await?;
@@ -172,6 +178,7 @@ async fn begin_with(
         last_used_at: now,
         expires_at: end(app, now),
         ended_at: None,
+        spent: None,
         proven_at: factor_since.map(|_| now),
         factor_since,
     };
@@ -179,7 +186,7 @@ async fn begin_with(
     if !app.store.insert_login(scope, &row, &user.password, MOST).await? {
         let factor = app.store.get_second_factor(scope, user.id).await?;
         let asked = factor_since.is_none() && factor.is_some_and(|row| row.confirmed_at.is_some());
-        return Err(if asked { second_factor::needed() } else { fail(app, client) });
+        return Err(if asked { second_factor::needed() } else { fail(app, Some(scope.owner()), client) });
     }
     let how = if factor_since.is_some() { ", with a second factor" } else { "" };
     app.event(EventName::LoginSucceeded, Severity::Info, Outcome::Success)
@@ -192,29 +199,47 @@ async fn begin_with(
 
 /// Trades a refresh token for the next two tokens.
 ///
+/// A spent token ends its login, since nobody can tell which of the two who had it is the thief (RFC 9700, 4.14.2). Two
+/// tabs of a browser that refresh at once look the same: one of them is second. So a token that was traded less than ten
+/// seconds ago is answered `refresh_traded` and ends nothing, if it is the one traded last, its successor was not traded
+/// yet, and it comes from the address and the program that traded it. Others give such a request tokens (a "reuse interval"
+/// or "grace period" of up to a minute), and so to a thief who is quick; here it gets none. An honest second tab has the
+/// successor already, because tabs share their cookies. Whoever was robbed of it has not: they send the spent token again,
+/// and that ends the login as ever, at most ten seconds later than without this.
+///
 /// # Errors
-/// [`Kind::Unauthenticated`], alike for one that is none of ours, spent, ended or run out, or of a disabled user.
+/// [`Kind::Unauthenticated`], alike for one that is none of ours, spent, ended or run out, or of a disabled user;
+/// [`Kind::Conflict`], `refresh_traded`, for the second of two at once.
 pub async fn refresh(app: &App, token: &str, client: &Client) -> Result<Issued> {
     let Some(token) = app.account_keys.parse(opaque::Kind::Refresh, token) else {
-        return Err(refuse(app, client, "a refresh token that is none of ours"));
+        return Err(refuse(app, None, client, "a refresh token that is none of ours"));
     };
     let (scope, id, now) = (Scope::of(token.owner), LoginId::from_bytes(token.id), app.clock.now());
     let Some(row) = app.store.get_login(&scope, id).await? else {
-        return Err(refuse(app, client, "a refresh token of a login that is gone"));
+        return Err(refuse(app, Some(token.owner), client, "a refresh token of a login that is gone"));
     };
     let user = app.store.get_user(&scope, row.user).await?;
     if user.is_none_or(|user| user.state != UserState::Active) || !stands(&row, now) {
-        return Err(refuse(app, client, "a refresh token of a login that has ended"));
+        return Err(refuse(app, Some(token.owner), client, "a refresh token of a login that has ended"));
     }
     let (refresh, hash) = app.account_keys.mint(opaque::Kind::Refresh, token.owner, &token.id, app.entropy.as_ref())?;
     let row = LoginRow { expires_at: end(app, now), ..row };
     let issued = issue(app, &scope, row.user, &row, &refresh)?;
     let network = network_of(client.address);
-    let rotation = Rotation { from: &token.hash, to: &hash, network: &network, now, expires_at: row.expires_at };
+    let spent = spent_by(&token.hash, client);
+    let expires_at = row.expires_at;
+    let rotation = Rotation { from: &token.hash, to: &hash, spent: &spent, network: &network, now, expires_at };
     if app.store.rotate_login(&scope, id, rotation).await? {
         let event = app.event(EventName::LoginContinued, Severity::Info, Outcome::Success).of(client);
         event.owner(scope.owner()).detail(format!("user {}, login {id}", row.user)).emit();
         return Ok(issued);
+    }
+    match app.store.get_login(&scope, id).await? {
+        Some(held) if !stands(&held, now) => {
+            return Err(refuse(app, Some(token.owner), client, "a refresh token of a login that has ended"));
+        }
+        Some(held) if was_just_traded(&held, &spent, now) => return Err(second_of_two(app, &scope, client)),
+        _ => {}
     }
     // We issued it, and it is not the one that goes on: somebody has used it before. Which of the two is the thief, nobody
     // can tell, so neither goes on.
@@ -224,18 +249,45 @@ pub async fn refresh(app: &App, token: &str, client: &Client) -> Result<Issued> 
         .owner(scope.owner())
         .detail(format!("login {id} of user {} was ended", row.user))
         .emit();
-    Err(refuse(app, client, "a refresh token that was spent"))
+    Err(refuse(app, Some(token.owner), client, "a refresh token that was spent"))
 }
 
-/// Who an access token speaks for, as the store says now; nothing for one that does not hold.
+/// What is kept of a token that was traded and of who did it. The token's own secret keeps the address from being guessed.
+fn spent_by(hash: &[u8; 32], client: &Client) -> [u8; 32] {
+    let address = match client.address.to_canonical() {
+        IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
+        IpAddr::V6(v6) => v6.octets(),
+    };
+    let agent = client.user_agent.as_deref().unwrap_or_default();
+    digest(&[hash.as_slice(), address.as_slice(), agent.as_bytes()].concat())
+}
+
+/// Whether this is what a login was continued with last, a moment ago by our clock or that of another node.
+fn was_just_traded(row: &LoginRow, spent: &[u8; 32], now: Timestamp) -> bool {
+    row.spent.as_deref() == Some(spent.as_slice()) && (now - row.last_used_at).abs() < MOMENT
+}
+
+fn second_of_two(app: &App, scope: &Scope, client: &Client) -> Error {
+    let event = app.event(EventName::TokenRefused, Severity::Info, Outcome::Refused).of(client).owner(scope.owner());
+    event.detail("a refresh token that its own client traded a moment ago").emit();
+    Error::new(
+        Kind::Conflict,
+        "refresh_traded",
+        "This refresh token was traded a moment ago, by you. Go on with what that answer brought; a browser has it in its \
+         cookies. Sent again later, the token ends the login.",
+    )
+}
+
+/// Who an access token speaks for, as the store says now; for one that does not hold, whose it was, if we signed it.
 ///
 /// # Errors
 /// When the store fails.
-pub async fn recognise(app: &App, token: &str) -> Result<Option<Person>> {
+pub async fn recognise(app: &App, token: &str) -> Result<Result<Person, Option<OwnerId>>> {
     let now = app.clock.now();
-    let Some(claims) = app.tokens.users.verify::<Claims>(token, now) else { return Ok(None) };
-    let Some(expires_at) = signing::end_of(claims.iat, claims.exp, now) else { return Ok(None) };
-    standing(app, &Scope::of(claims.own), claims.sub, claims.lgn, expires_at).await
+    let Some(claims) = app.tokens.users.verify::<Claims>(token, now) else { return Ok(Err(None)) };
+    let Some(expires_at) = signing::end_of(claims.iat, claims.exp, now) else { return Ok(Err(Some(claims.own))) };
+    let person = standing(app, &Scope::of(claims.own), claims.sub, claims.lgn, expires_at).await?;
+    Ok(person.ok_or(Some(claims.own)))
 }
 
 /// The user of a login, if both hold as the store says now; for a token that ends then.
@@ -332,13 +384,15 @@ fn end(app: &App, now: Timestamp) -> Timestamp {
     now + i64::from(app.config.accounts.login_days) * DAY
 }
 
-/// The refusal of an address or a password, one for all.
-pub(super) fn fail(app: &App, client: &Client) -> Error {
-    app.event(EventName::LoginFailed, Severity::Warning, Outcome::Refused).of(client).emit();
+/// The refusal of an address or a password, one for all. Whose account it was, if there is one, the log alone is told.
+pub(super) fn fail(app: &App, whose: Option<OwnerId>, client: &Client) -> Error {
+    let event = app.event(EventName::LoginFailed, Severity::Warning, Outcome::Refused);
+    event.of(client).owner_if_known(whose).emit();
     Error::new(Kind::Unauthenticated, "login_failed", "No account that may log in has this address and password.")
 }
 
-fn refuse(app: &App, client: &Client, why: &'static str) -> Error {
-    app.event(EventName::TokenRefused, Severity::Warning, Outcome::Refused).of(client).detail(why).emit();
+fn refuse(app: &App, whose: Option<OwnerId>, client: &Client, why: &'static str) -> Error {
+    let event = app.event(EventName::TokenRefused, Severity::Warning, Outcome::Refused);
+    event.of(client).owner_if_known(whose).detail(why).emit();
     Error::new(Kind::Unauthenticated, "refresh_invalid", "This refresh token does not hold. Log in again.")
 }

@@ -12,7 +12,9 @@ use crate::ops::trail::Actor;
 use crate::ops::users::{self, audited};
 use crate::ops::{links, opaque, passwords};
 use chatward_store::{Judge, RecoveryRow, UserRow, UserState};
-use chatward_types::{Error, EventName, HOUR, Kind, Outcome, Result, Scope, Secret, Severity, Timestamp, UserId};
+use chatward_types::{
+    Error, EventName, HOUR, Kind, Outcome, OwnerId, Result, Scope, Secret, Severity, Timestamp, UserId,
+};
 use serde_json::json;
 
 /// How long a link holds.
@@ -78,12 +80,13 @@ async fn make_by(
 /// [`Kind::Unauthenticated`], alike for every fault of the token; [`Kind::Invalid`] for a password that is refused, which
 /// does not use the token up; [`Kind::Unavailable`] when too many passwords are hashed.
 pub async fn complete(app: &App, token: &str, password: &Secret<String>, client: &Client) -> Result<()> {
-    let Some((scope, user, hash)) = open(app, token).await? else { return Err(refuse(app, client)) };
+    let whose = app.account_keys.parse(opaque::Kind::Recovery, token).map(|token| token.owner);
+    let Some((scope, user, hash)) = open(app, token).await? else { return Err(refuse(app, whose, client)) };
     passwords::check(app, password, &[&user.email, &user.name])?;
     let proof = passwords::hash(app, password).await?;
     let store = audited(app, &scope, &Actor::User(user.id), user.id, &json!({ "what": "password recovered" }))?;
     if !store.recover_user(&scope, (user.id, &hash), &proof, may, app.clock.now()).await? {
-        return Err(refuse(app, client));
+        return Err(refuse(app, whose, client));
     }
     app.store.forget_login_attempts(&app.account_keys.lookup(&user.email)).await?;
     users::tell(app, &scope, Some(client), format!("user {} set a password by a recovery; every login ended", user.id));
@@ -100,9 +103,9 @@ async fn open(app: &App, token: &str) -> Result<Option<(Scope, UserRow, [u8; 32]
     Ok(user.filter(|_| holds).map(|user| (scope, user, token.hash)))
 }
 
-fn refuse(app: &App, client: &Client) -> Error {
+fn refuse(app: &App, whose: Option<OwnerId>, client: &Client) -> Error {
     let event = app.event(EventName::TokenRefused, Severity::Warning, Outcome::Refused);
-    event.of(client).detail("a recovery that does not hold").emit();
+    event.of(client).owner_if_known(whose).detail("a recovery that does not hold").emit();
     Error::new(
         Kind::Unauthenticated,
         "recovery_invalid",

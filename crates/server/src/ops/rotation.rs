@@ -102,11 +102,10 @@ pub async fn rotate(app: &App, name: &str, cut: bool, by: &Actor) -> Result<Rota
         (false, Life::Evidence) => Before::Kept,
         (false, life) => Before::Until(now + longest(&app.config, life) + SKEW),
     };
-    let owners = if cut && purpose == signing::USER.name { app.store.admin_owners().await? } else { Vec::new() };
     let end = match before {
         Before::Until(until) => KeyEnd::Checks(Some(until)),
         Before::Kept => KeyEnd::Checks(None),
-        Before::Cut => KeyEnd::Cut(&owners),
+        Before::Cut => KeyEnd::Cut { people: purpose == signing::USER.name },
     };
     let detail = json!({ "kid": row.kid, "algorithm": row.algorithm, "cut": cut });
     let entry = trail::entry(app, EventName::SigningKeyRotated, by, None, purpose, &detail)?;

@@ -68,7 +68,7 @@ pub async fn at_login(
         return Err(needed());
     };
     if !take(app, scope, &factor, since, code, client).await? {
-        tell_failure(app, user, client);
+        tell_failure(app, scope.owner(), user, client);
         return Err(Error::new(
             Kind::Unauthenticated,
             "second_factor_refused",
@@ -100,7 +100,7 @@ pub async fn begin(app: &App, person: &Person, password: &Secret<String>, client
     let lookup = app.account_keys.lookup(&person.email);
     backoff::count(app, &lookup, client).await?;
     if !is_password(app, &scope, person.user, password).await? {
-        return Err(refuse(app, person.user, client));
+        return Err(refuse(app, person, client));
     }
     backoff::succeed(app, &lookup, client).await?;
     let key = totp::generate(app.entropy.as_ref())?;
@@ -110,7 +110,7 @@ pub async fn begin(app: &App, person: &Person, password: &Secret<String>, client
     if !app.store.begin_second_factor(&scope, &row).await? {
         return Err(has_one());
     }
-    tell(app, Some(client), Severity::Info, format!("user {} has begun a second factor", person.user));
+    tell(app, person.owner, Some(client), Severity::Info, format!("user {} has begun a second factor", person.user));
     let server = format!("Chatward {}", app.config.public_url.host_str().unwrap_or_default());
     Ok(Begun { secret: totp::base32(&key), address: totp::address(&key, &server, &person.email) })
 }
@@ -136,7 +136,7 @@ pub async fn confirm(
     backoff::count(app, &lookup, client).await?;
     let key = open(app, &scope, &begun).await?;
     let Some(step) = totp::step_of(&key, &plain(code), now) else {
-        return Err(refuse(app, person.user, client));
+        return Err(refuse(app, person, client));
     };
     // Nothing that can fail comes after the change, or its codes would be shown to nobody.
     backoff::succeed(app, &lookup, client).await?;
@@ -146,7 +146,7 @@ pub async fn confirm(
     if !trail::audited(app, entry).activate_second_factor(&scope, person.user, activation).await? {
         return Err(nothing_begun());
     }
-    tell(app, Some(client), Severity::Info, format!("user {} has a second factor now", person.user));
+    tell(app, person.owner, Some(client), Severity::Info, format!("user {} has a second factor now", person.user));
     Ok(fresh.codes)
 }
 
@@ -169,7 +169,7 @@ pub async fn renew_codes(
     if !trail::audited(app, entry).replace_recovery_codes(&scope, person.user, since, &fresh.hashes).await? {
         return Err(has_none());
     }
-    tell(app, Some(client), Severity::Info, format!("user {} has new recovery codes", person.user));
+    tell(app, person.owner, Some(client), Severity::Info, format!("user {} has new recovery codes", person.user));
     Ok(fresh.codes)
 }
 
@@ -191,7 +191,13 @@ pub async fn remove(
     if !trail::audited(app, entry).remove_second_factor(&scope, person.user, since).await? {
         return Err(has_none());
     }
-    tell(app, Some(client), Severity::Warning, format!("user {} has no second factor any more", person.user));
+    tell(
+        app,
+        person.owner,
+        Some(client),
+        Severity::Warning,
+        format!("user {} has no second factor any more", person.user),
+    );
     Ok(())
 }
 
@@ -203,7 +209,7 @@ pub async fn reset(app: &App, scope: &Scope, user: &UserRow) -> Result<bool> {
     let entry = record(app, scope.owner(), user.id, &Actor::Operator, "second factor reset")?;
     let done = trail::audited(app, entry).reset_second_factor(scope, user.id, app.clock.now()).await?;
     if done {
-        tell(app, None, Severity::Warning, format!("the second factor of user {} was reset", user.id));
+        tell(app, scope.owner(), None, Severity::Warning, format!("the second factor of user {} was reset", user.id));
     }
     users::unlock(app, scope, user).await?;
     Ok(done)
@@ -231,7 +237,7 @@ async fn prove(
     let right = is_password(app, &scope, person.user, password).await?
         && take(app, &scope, &factor, since, code, client).await?;
     if !right {
-        return Err(refuse(app, person.user, client));
+        return Err(refuse(app, person, client));
     }
     backoff::succeed(app, &lookup, client).await?;
     Ok(since)
@@ -267,7 +273,13 @@ async fn take(
     }
     // It is taken, whether or not the rest can be counted.
     let left = app.store.count_recovery_codes(scope, user).await.map_or("some".to_owned(), |left| left.to_string());
-    tell(app, Some(client), Severity::Warning, format!("a recovery code of user {user} was used; {left} are left"));
+    tell(
+        app,
+        scope.owner(),
+        Some(client),
+        Severity::Warning,
+        format!("a recovery code of user {user} was used; {left} are left"),
+    );
     Ok(true)
 }
 
@@ -296,21 +308,21 @@ fn record(app: &App, owner: OwnerId, user: UserId, by: &Actor, what: &str) -> Re
     trail::entry(app, EventName::SecondFactorChanged, by, Some(owner), &user.to_string(), &detail)
 }
 
-fn tell(app: &App, client: Option<&Client>, severity: Severity, what: String) {
-    let event = app.event(EventName::SecondFactorChanged, severity, Outcome::Success).detail(what);
+fn tell(app: &App, owner: OwnerId, client: Option<&Client>, severity: Severity, what: String) {
+    let event = app.event(EventName::SecondFactorChanged, severity, Outcome::Success).owner(owner).detail(what);
     match client {
         Some(client) => event.of(client).emit(),
         None => event.emit(),
     }
 }
 
-fn tell_failure(app: &App, user: UserId, client: &Client) {
+fn tell_failure(app: &App, owner: OwnerId, user: UserId, client: &Client) {
     let event = app.event(EventName::SecondFactorFailed, Severity::Warning, Outcome::Refused);
-    event.of(client).detail(format!("user {user}")).emit();
+    event.of(client).owner(owner).detail(format!("user {user}")).emit();
 }
 
-fn refuse(app: &App, user: UserId, client: &Client) -> Error {
-    tell_failure(app, user, client);
+fn refuse(app: &App, person: &Person, client: &Client) -> Error {
+    tell_failure(app, person.owner, person.user, client);
     Error::new(
         Kind::Forbidden,
         "proof_refused",

@@ -123,7 +123,11 @@ pub async fn begin(app: &App, site: &Site, origin: &str, client: &Client) -> Res
     app.store.append(vec![HotRow::Session(row.clone())]).await?;
     let live = Live::new(row, true);
     app.sessions.0.insert(id.clone(), Arc::new(live));
-    app.event(EventName::SessionCreated, Severity::Info, Outcome::Success).of(client).site(site.id).session(&id).emit();
+    app.event(EventName::SessionCreated, Severity::Info, Outcome::Success)
+        .of(client)
+        .site(site.owner, site.id)
+        .session(&id)
+        .emit();
     let visitor = Visitor {
         owner: site.owner,
         site: site.id,
@@ -206,7 +210,7 @@ pub async fn end(app: &App, visitor: &Visitor, client: &Client) -> Result<Option
     if erased.is_some() {
         app.event(EventName::SessionDeleted, Severity::Info, Outcome::Success)
             .of(client)
-            .site(visitor.site)
+            .site(visitor.owner, visitor.site)
             .session(&visitor.session)
             .emit();
     }
@@ -370,7 +374,7 @@ impl Live {
             let outcome = if refuse { Outcome::Refused } else { Outcome::Success };
             app.event(EventName::SessionAddressChanged, Severity::Warning, outcome)
                 .of(client)
-                .site(self.row.site)
+                .site(self.row.owner, self.row.site)
                 .session(&self.row.id)
                 .emit();
         }

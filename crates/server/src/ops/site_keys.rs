@@ -123,5 +123,5 @@ fn record(app: &App, scope: &Scope, subject: &str, by: &Actor, detail: &Value) -
 
 fn tell(app: &App, scope: &Scope, site: SiteId, what: String) {
     let event = app.event(EventName::IssuedKeyChanged, Severity::Info, Outcome::Success);
-    event.owner(scope.owner()).site(site).detail(what).emit();
+    event.site(scope.owner(), site).detail(what).emit();
 }

@@ -132,7 +132,8 @@ impl Sites {
 /// [`Kind::NotFound`], `site_unknown_environment` for a key of another environment; else when the store fails.
 pub async fn named(app: &App, text: &str, client: &Client) -> Result<Arc<Site>> {
     if let Some(site) = by_key(app, text, client).await? {
-        app.event(EventName::ApiKeyValidation, Severity::Info, Outcome::Success).of(client).site(site.id).emit();
+        let event = app.event(EventName::ApiKeyValidation, Severity::Info, Outcome::Success);
+        event.of(client).site(site.owner, site.id).emit();
         return Ok(site);
     }
     let elsewhere = PublishableKey::parse(text).is_ok_and(|key| key.environment() != app.config.environment);
@@ -156,16 +157,16 @@ pub async fn named(app: &App, text: &str, client: &Client) -> Result<Arc<Site>> 
 /// # Errors
 /// When the store fails.
 pub async fn by_key(app: &App, text: &str, client: &Client) -> Result<Option<Arc<Site>>> {
-    let refuse = |why: &'static str| {
-        app.event(EventName::ApiKeyValidation, Severity::Warning, Outcome::Refused).of(client).detail(why).emit();
+    let refusal = |why: &'static str| {
+        app.event(EventName::ApiKeyValidation, Severity::Warning, Outcome::Refused).of(client).detail(why)
     };
     // Shape first: a mistyped or foreign key never reaches the store.
     let Ok(key) = PublishableKey::parse(text) else {
-        refuse("what was given as a publishable key is none");
+        refusal("what was given as a publishable key is none").emit();
         return Ok(None);
     };
     if key.environment() != app.config.environment {
-        refuse("a publishable key of another environment");
+        refusal("a publishable key of another environment").emit();
         return Ok(None);
     }
     let found = match app.sites.ids.get(text) {
@@ -183,11 +184,11 @@ pub async fn by_key(app: &App, text: &str, client: &Client) -> Result<Option<Arc
         None => None,
     };
     let Some(site) = site else {
-        refuse("an unknown publishable key");
+        refusal("an unknown publishable key").owner_if_known(found.map(|(owner, _)| owner)).emit();
         return Ok(None);
     };
     if !site.honours(text, app.clock.now()) {
-        refuse("a publishable key that was rotated or revoked");
+        refusal("a publishable key that was rotated or revoked").site(site.owner, site.id).emit();
         return Ok(None);
     }
     Ok(Some(site))
@@ -287,7 +288,7 @@ pub async fn add_by(app: &App, scope: &Scope, wanted: &Addition<'_>, by: &Actor)
     let id = site.id;
     let detail = json!({ "what": "site added", "url": site.url, "origins": site.origins });
     store_for(app, scope, id, by, &detail)?.insert_site(scope, &site).await?;
-    changed(app, id, "site added").await?;
+    changed(app, scope, id, "site added").await?;
     app.store.get_site(scope, id).await?.ok_or_else(|| Error::internal("a site vanished right after it was added"))
 }
 
@@ -314,7 +315,7 @@ pub async fn update_by(app: &App, scope: &Scope, row: &SiteRow, by: &Actor) -> R
     Settings::read(&row.settings)?.check()?;
     let detail = json!({ "what": "site changed", "name": row.name, "origins": row.origins });
     store_for(app, scope, row.id, by, &detail)?.update_site(scope, row, app.clock.now()).await?;
-    changed(app, row.id, "site changed").await
+    changed(app, scope, row.id, "site changed").await
 }
 
 /// Removes a site with all that belongs to it.
@@ -335,7 +336,7 @@ pub async fn remove_by(app: &App, scope: &Scope, id: SiteId, by: &Actor) -> Resu
     if !store.remove_site(scope, id, app.clock.now()).await? {
         return Err(Error::not_found());
     }
-    changed(app, id, "site removed").await
+    changed(app, scope, id, "site removed").await
 }
 
 /// Queues a crawl of a site, or finds the one that is queued or running.
@@ -353,9 +354,10 @@ fn store_for(app: &App, scope: &Scope, id: SiteId, by: &Actor, detail: &serde_js
     Ok(trail::audited(app, trail::entry(app, name, by, Some(scope.owner()), &id.to_string(), detail)?))
 }
 
-async fn changed(app: &App, id: SiteId, what: &'static str) -> Result<()> {
+async fn changed(app: &App, scope: &Scope, id: SiteId, what: &'static str) -> Result<()> {
     app.sites.forget(id);
-    app.event(EventName::ConfigurationChanged, Severity::Info, Outcome::Success).site(id).detail(what).emit();
+    let event = app.event(EventName::ConfigurationChanged, Severity::Info, Outcome::Success);
+    event.site(scope.owner(), id).detail(what).emit();
     refresh_origins(app).await
 }
 

@@ -80,8 +80,12 @@ pub fn mint(app: &App, site: &Site, origin: &str) -> Result<Minted> {
 /// [`Kind::Unauthenticated`] alike for one that is forged, run out, spent, or of a site or origin that is no longer
 /// there; else when the store fails.
 pub async fn trade(app: &App, ticket: &str, client: &Client) -> Result<Traded> {
-    let refused = |why: &'static str| {
-        app.event(EventName::TicketRefused, Severity::Warning, Outcome::Refused).of(client).detail(why).emit();
+    let refused = |why: &'static str, of: Option<&Claims>| {
+        let event = app.event(EventName::TicketRefused, Severity::Warning, Outcome::Refused).of(client).detail(why);
+        match of {
+            Some(claims) => event.site(claims.own, claims.site).emit(),
+            None => event.emit(),
+        }
         Error::new(
             Kind::Unauthenticated,
             "ticket_invalid",
@@ -89,20 +93,20 @@ pub async fn trade(app: &App, ticket: &str, client: &Client) -> Result<Traded> {
         )
     };
     let Some(claims) = app.tokens.tickets.verify::<Claims>(ticket, app.clock.now()) else {
-        return Err(refused("a ticket that is none of ours"));
+        return Err(refused("a ticket that is none of ours", None));
     };
     let Some(ends_at) = signing::end_of(claims.iat, claims.exp, app.clock.now()) else {
-        return Err(refused("a ticket that has run out"));
+        return Err(refused("a ticket that has run out", Some(&claims)));
     };
     if !app.store.spend_ticket(&claims.jti, ends_at).await? {
-        return Err(refused("a ticket that was traded before"));
+        return Err(refused("a ticket that was traded before", Some(&claims)));
     }
     let site = sites::by_id(app, &Scope::of(claims.own), claims.site).await?;
     match site {
         Some(site) if site.has_origin(&claims.org) || app.origins.is_ours(&claims.org) => {
             Ok(Traded { site, origin: claims.org.into() })
         }
-        _ => Err(refused("a ticket of a site or an origin that is gone")),
+        _ => Err(refused("a ticket of a site or an origin that is gone", Some(&claims))),
     }
 }
 

@@ -19,7 +19,9 @@ pub(super) async fn run(app: App, mut opened: Opened, front: impl Front) {
     let began = Instant::now();
     let mut socket = Socket::new(upgraded, &app.config.sockets).await;
     let client = opened.admission.client.clone();
-    app.event(EventName::WebSocketOpened, Severity::Info, Outcome::Success).of(&client).emit();
+    let whose = opened.admission.caller.as_ref().map(Caller::owner);
+    let event = app.event(EventName::WebSocketOpened, Severity::Info, Outcome::Success);
+    event.of(&client).owner_if_known(whose).emit();
 
     let (end, who) = converse(&app, &mut opened, &mut socket, front).await;
     let (received, sent) = socket.counts();
@@ -33,10 +35,7 @@ pub(super) async fn run(app: App, mut opened: Opened, front: impl Front) {
     };
     let (code, reason) = end.told();
     let (owner, who) = who.map_or((None, "nobody".to_owned()), |(owner, who)| (Some(owner), who));
-    let mut event = app.event(EventName::WebSocketClosed, severity, outcome).of(&client);
-    if let Some(owner) = owner {
-        event = event.owner(owner);
-    }
+    let event = app.event(EventName::WebSocketClosed, severity, outcome).of(&client).owner_if_known(owner);
     event.detail(format!("{who}: {reason} ({code}) after {seconds} s, {received} in, {sent} out")).emit();
 }
 

@@ -7,7 +7,7 @@ use crate::people::{PASSWORD, Tokens, roomy};
 use crate::security_log::text_of;
 use crate::world::{Reply, World};
 use chatward::ops::{issued_keys, recoveries};
-use chatward_types::{DAY, HOUR, KeyScope, Role, Scope};
+use chatward_types::{DAY, HOUR, KeyScope, Role, SECOND, Scope};
 use chatward_vault::{SecretKey, SystemEntropy};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -109,6 +109,8 @@ async fn every_authentication_event_is_told_with_its_address_and_without_the_cre
     let next = walk.post("/api/v1/auth/refresh", "", spend(&bob.refresh), 200, "LOGIN_CONTINUED", "success").await;
     let next = Tokens::of(&next);
     walk.post("/api/v1/auth/refresh", "", spend("forged-refresh-token"), 401, "TOKEN_REFUSED", "refused").await;
+    walk.post("/api/v1/auth/refresh", "", spend(&bob.refresh), 409, "TOKEN_REFUSED", "refused").await;
+    walk.world.clock.advance(10 * SECOND);
     let reply = walk.post("/api/v1/auth/refresh", "", spend(&bob.refresh), 401, "REFRESH_REUSED", "refused").await;
     walk.told(&reply, "a spent token", 401, "TOKEN_REFUSED", "refused").await;
     walk.post("/api/v1/auth/refresh", "", spend(&next.refresh), 401, "TOKEN_REFUSED", "refused").await;
@@ -169,9 +171,12 @@ async fn every_authentication_event_is_told_with_its_address_and_without_the_cre
     walk.post("/api/v1/auth/register", "", register("ann"), 202, "LOGIN_FAILED", "refused").await;
     let eve = Tokens::of(&walk.call(Method::POST, "/api/v1/auth/login", "", &login("eve", PASSWORD)).await);
     walk.world.user_of(app.owner, "other@example.test", Role::Owner).await;
-    let reply = walk.call(Method::DELETE, "/api/v1/account", &ann.access, &Value::Null).await;
+    let leave = |password: &str| json!({ "password": password });
+    let reply = walk.call(Method::DELETE, "/api/v1/account", &ann.access, &leave(WRONG)).await;
+    walk.told(&reply, "a stranger with a user's token", 403, "LOGIN_FAILED", "refused").await;
+    let reply = walk.call(Method::DELETE, "/api/v1/account", &ann.access, &leave(ANOTHER)).await;
     walk.told(&reply, "a user who leaves", 204, "USER_CHANGED", "success").await;
-    let reply = walk.call(Method::DELETE, "/api/v1/account", &ann.access, &Value::Null).await;
+    let reply = walk.call(Method::DELETE, "/api/v1/account", &ann.access, &leave(ANOTHER)).await;
     walk.told(&reply, "the token of whoever left", 401, "TOKEN_REFUSED", "refused").await;
     walk.call(Method::GET, "/api/v1/auth/me", &eve.access, &Value::Null).await;
 

@@ -258,7 +258,7 @@ async fn no_route_of_visitors_knows_a_cookie() {
                 let send = |with: bool| {
                     let call = world.call(row.method.clone(), &world.concrete(row.path)).header("origin", origin);
                     let call = if with { call.header("cookie", &pair) } else { call };
-                    let body = world.good_body(row.path, &message);
+                    let body = world.good_body(row, &message);
                     if body.is_null() { call.send() } else { call.json(&body).send() }
                 };
                 let (with, without) = (send(true).await, send(false).await);

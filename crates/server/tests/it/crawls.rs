@@ -24,6 +24,9 @@ const HOME: &str = "<html lang=en><title>Shop</title><main><h1>Shop</h1><p>A sma
 const DELIVERY: &str = "<html lang=en><title>Delivery</title><main><h1>Delivery</h1><p>Shipping to Canada costs 31 \
     dollars and takes nine days by surface mail from the harbour.</p></main></html>";
 
+const MOVED: &str = "<html lang=en><title>Moved</title><link rel=canonical href='/proper?person=canary'><main><h1>Moved\
+    </h1><p>The page about parcels to Canada has another address now, and this one is kept for old links.</p></main></html>";
+
 /// A site on a socket of its own; aborting the task takes it down.
 async fn shop() -> (SocketAddr, JoinHandle<()>) {
     let router = Router::new()
@@ -108,5 +111,34 @@ async fn a_queued_crawl_is_run_once_and_its_report_kept() {
         assert_eq!(row.state, JobState::Done);
         let report: Report = serde_json::from_str(&row.outcome.unwrap()).unwrap();
         assert!(report.swapped);
+    }
+}
+
+#[tokio::test]
+async fn what_is_kept_of_a_crawl_holds_no_query_of_an_address() {
+    for engine in World::ENGINES {
+        let home =
+            HOME.replace("/empty", "/empty?customer=ann%40example.test").replace("/broken", "/moved?token=canary");
+        let router = Router::new()
+            .route("/", get(move || async move { ([(CONTENT_TYPE, "text/html")], home) }))
+            .route("/empty", get(|| async { ([(CONTENT_TYPE, "text/html")], "") }))
+            .route("/moved", get(|| async { ([(CONTENT_TYPE, "text/html")], MOVED) }));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        let (world, site) = world(address, engine).await;
+        let app = &world.app;
+        let job = sites::queue_crawl(app, &Scope::of(app.owner), site).await.unwrap();
+        let now = app.clock.now();
+        let claimed = app.store.claim_job(app.node, now, now + HOUR).await.unwrap().unwrap();
+        run_job(app, &claimed).await.unwrap();
+        let outcome = app.store.get_job(job).await.unwrap().unwrap().outcome.unwrap();
+        for kept in ["/empty?…", "/moved?…", "/proper?…"] {
+            assert!(outcome.contains(kept), "{kept}: {outcome}");
+        }
+        for personal in ["customer", "ann%40", "canary", "token="] {
+            assert!(!outcome.contains(personal), "{personal}: {outcome}");
+        }
+        server.abort();
     }
 }

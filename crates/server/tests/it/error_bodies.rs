@@ -101,7 +101,7 @@ fn call_of(world: &World, visitor: &Visitor, [key, access, device]: [&str; 3], r
         _ => {}
     }
     let message = MessageId::generate(world.clock.as_ref(), &SystemEntropy).unwrap().to_string();
-    let body = world.good_body(row.path, &message);
+    let body = world.good_body(row, &message);
     if body.is_null() || *row.method == http::Method::GET { call } else { call.json(&body) }
 }
 

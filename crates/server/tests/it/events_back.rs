@@ -130,7 +130,7 @@ async fn a_flood_of_calls_is_counted_and_not_listed_nor_in_the_trail() {
 }
 
 /// Every page of what an administrator asks for, joined.
-async fn all_events(world: &World, access: &str, query: &str) -> Vec<Value> {
+pub(crate) async fn all_events(world: &World, access: &str, query: &str) -> Vec<Value> {
     assert!(world.app.events.flush(PATIENCE).await);
     let (mut events, mut cursor) = (Vec::new(), String::new());
     for _ in 0..200 {
@@ -163,7 +163,7 @@ async fn an_administrator_finds_events_by_name_time_address_key_and_session_page
                 world.key().await;
             }
             let event = world.app.event(EventName::ConfigurationChanged, Severity::Info, Outcome::Success);
-            event.site(world.site.id).detail(format!("number {number}")).emit();
+            event.site(world.app.owner, world.site.id).detail(format!("number {number}")).emit();
         }
         let visitor = world.visitor().await;
         let all = all_events(&world, &access, "limit=97").await;

@@ -49,7 +49,7 @@ async fn samples(world: &World) -> Vec<Sample> {
         let path = world.concrete(row.path);
         let (framed, page) = (row.class == Class::Frame, matches!(row.class, Class::Frame | Class::Page));
         let call = |method: &Method| world.by(&visitor, method.clone(), &path);
-        let body = world.good_body(row.path, "msg_x");
+        let body = world.good_body(&row, "msg_x");
         // The visitor's own session goes last.
         if *row.method != Method::DELETE {
             let call = call(row.method);

@@ -427,8 +427,40 @@ async fn whoever_needs_a_second_factor_comes_in_by_a_login_of_ours_alone() {
             let factor = json!({ "password": PASSWORD });
             let call = world.with(&key.token(&claims(&world, "member")), Method::POST, "/api/v1/account/totp");
             assert_eq!(call.json(&factor).send().await.code(), "no_login");
+            let leave = world.with(&key.token(&claims(&world, "member")), Method::DELETE, "/api/v1/account");
+            let leave = leave.json(&factor).send().await;
+            assert_eq!((leave.status.as_u16(), leave.code().as_str()), (409, "no_login"), "nor leaves by it");
             world.enrol(&world.tokens("ann@example.test").await.access).await;
             assert!(!world.holds(&key.token(&claims(&world, "member"))).await, "now there is one to prove");
         }
     }
+}
+
+#[tokio::test]
+async fn a_refused_token_is_told_once_with_why_and_whose_user_it_was_meant_for() {
+    let key = ForeignKey::new("EdDSA", "one");
+    let server = FakeIssuer::start(Answer::Keys(key_set(&[&key]))).await.unwrap();
+    let world = with_issuer(&server, "").start().await;
+    let scope = Scope::of(world.app.owner);
+    world.user("owner@example.test", Role::Owner).await;
+    let user = linked(&world, "ann@example.test", Role::Member, "idp", "s").await;
+    let refused = async |token: &str| {
+        let reply = me(&world, token).await;
+        assert_eq!(reply.status, StatusCode::UNAUTHORIZED, "{}", reply.text());
+        let told = world.app.events.tail();
+        let of_it = told.iter().filter(|event| event.request_id.as_deref() == Some(reply.header("x-request-id")));
+        let told: Vec<_> =
+            of_it.map(|event| (event.name.as_str(), event.owner, event.detail.clone().unwrap().into_owned())).collect();
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert_eq!(told[0].0, "TOKEN_REFUSED");
+        (told[0].1, told[0].2.clone())
+    };
+    let (owner, why) = refused(&key.token(&with(&claims(&world, "s"), "aud", json!("another")))).await;
+    assert_eq!((owner, why.contains("for somebody else")), (None, true), "{why}");
+    let (owner, why) = refused(&key.token(&claims(&world, "nobody"))).await;
+    assert_eq!((owner, why.contains("nobody is linked")), (None, true), "{why}");
+    assert!(refused("a.b.c").await.1.contains("access token"));
+    users::set_state(&world.app, &scope, user.id, UserState::Disabled).await.unwrap();
+    let (owner, why) = refused(&key.token(&claims(&world, "s"))).await;
+    assert_eq!((owner, why.contains("may not log in")), (Some(world.app.owner), true), "{why}");
 }

@@ -30,7 +30,7 @@ async fn list_sites(world: &World, key: &str) -> Reply {
 
 /// A body that the row takes; a partial change may be empty.
 fn body_for(world: &World, row: &routes::Row) -> Value {
-    let body = world.good_body(row.path, "");
+    let body = world.good_body(row, "");
     if body.is_null() && !matches!(*row.method, Method::GET | Method::DELETE) { json!({}) } else { body }
 }
 

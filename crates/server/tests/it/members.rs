@@ -99,16 +99,17 @@ async fn the_last_owner_stays_whoever_asks_and_of_two_at_once_one() {
             (Method::PATCH, at(last), down.clone()),
             (Method::PATCH, at(last), json!({ "state": "disabled" })),
             (Method::DELETE, at(last), Value::Null),
-            (Method::DELETE, "/api/v1/account".to_owned(), Value::Null),
+            (Method::DELETE, "/api/v1/account".to_owned(), json!({ "password": PASSWORD })),
         ] {
             let reply = call(&world, last, method, &path, &body).await;
             assert_eq!((reply.status.as_u16(), reply.code().as_str()), (409, "last_owner"), "{}", reply.text());
         }
         // Two who leave at once, both of them owners.
         let three = world.user("three@example.test", Role::Owner).await;
+        let leave = json!({ "password": PASSWORD });
         let (first, second) = tokio::join!(
-            call(&world, last, Method::DELETE, "/api/v1/account", &Value::Null),
-            call(&world, &three, Method::DELETE, "/api/v1/account", &Value::Null),
+            call(&world, last, Method::DELETE, "/api/v1/account", &leave),
+            call(&world, &three, Method::DELETE, "/api/v1/account", &leave),
         );
         let mut both = [first.status.as_u16(), second.status.as_u16()];
         both.sort_unstable();
@@ -267,7 +268,8 @@ async fn a_user_names_themselves_and_leaves_with_everything_that_leads_to_them()
         assert_eq!(raised.status, StatusCode::UNPROCESSABLE_ENTITY, "nobody raises themselves");
         let body = json!({ "email": "new@example.test", "role": "viewer" });
         let invited = own(Method::POST, "/api/v1/invitations", body).await.json();
-        assert_eq!(own(Method::DELETE, "/api/v1/account", Value::Null).await.status, StatusCode::NO_CONTENT);
+        let leave = json!({ "password": PASSWORD });
+        assert_eq!(own(Method::DELETE, "/api/v1/account", leave).await.status, StatusCode::NO_CONTENT);
         assert!(!world.holds(&tokens.access).await);
         assert_eq!(world.refresh(&tokens.refresh).await.status, StatusCode::UNAUTHORIZED);
         assert_eq!(world.log_in("ann@example.test", PASSWORD).await.code(), "login_failed");
@@ -276,5 +278,49 @@ async fn a_user_names_themselves_and_leaves_with_everything_that_leads_to_them()
         let stored = world.app.store.get_user(&Scope::of(world.app.owner), admin.id).await.unwrap();
         assert_eq!(stored, None);
         world.user("ann@example.test", Role::Viewer).await;
+    }
+}
+
+#[tokio::test]
+async fn nobody_leaves_by_a_token_alone_without_the_password_and_the_code_that_a_login_takes() {
+    for engine in World::ENGINES {
+        let world = roomy().engine(engine).start().await;
+        world.user("owner@example.test", Role::Owner).await;
+        let user = world.user("ann@example.test", Role::Member).await;
+        let tokens = world.tokens("ann@example.test").await;
+        let leave = async |body: Value| with(&world, &tokens.access, Method::DELETE, "/api/v1/account", &body).await;
+        let said = async |body: Value| {
+            let reply = leave(body).await;
+            (reply.status.as_u16(), reply.code())
+        };
+        let refused = |status: u16, code: &str| (status, code.to_owned());
+        assert_eq!(said(Value::Null).await, refused(400, "not_json"), "the token alone");
+        assert_eq!(said(json!({})).await, refused(422, "invalid"));
+        assert_eq!(said(json!({ "password": "x".repeat(257) })).await, refused(422, "invalid"));
+        let before = world.app.passwords.evaluations();
+        for _ in 0..5 {
+            assert_eq!(said(json!({ "password": "a wrong password" })).await, refused(403, "password_wrong"));
+        }
+        assert_eq!(world.app.passwords.evaluations() - before, 5, "in the pool of the logins");
+        let told = world.app.events.tail();
+        let told = told.iter().find(|event| event.name.as_str() == "LOGIN_FAILED").unwrap();
+        assert_eq!(told.owner, Some(world.app.owner), "a guess is told as one");
+        assert_eq!(said(json!({ "password": PASSWORD })).await, refused(429, "login_held"), "and counted as one");
+        assert_eq!(world.log_in("ann@example.test", PASSWORD).await.code(), "login_held", "with those of the logins");
+        world.clock.advance(2 * SECOND);
+
+        let (key, _) = world.enrol(&tokens.access).await;
+        assert_eq!(said(json!({ "password": PASSWORD })).await, refused(403, "second_factor_needed"));
+        let stale = world.code(&key);
+        let bare = json!({ "password": PASSWORD, "code": stale });
+        assert_eq!(said(bare).await, refused(403, "second_factor_refused"), "taken by the enrolment");
+        let code = world.next_code(&key);
+        let wrong = json!({ "password": "a wrong password", "code": code });
+        assert_eq!(said(wrong).await, refused(403, "password_wrong"), "of a code nothing is told without the password");
+        assert!(world.holds(&tokens.access).await, "and she is still there");
+        assert_eq!(leave(json!({ "password": PASSWORD, "code": code })).await.status, StatusCode::NO_CONTENT);
+        assert!(!world.holds(&tokens.access).await);
+        let stored = world.app.store.get_user(&Scope::of(world.app.owner), user.id).await.unwrap();
+        assert_eq!(stored, None);
     }
 }

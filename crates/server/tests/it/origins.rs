@@ -37,7 +37,7 @@ async fn add_site(world: &World, url: &str) -> SiteRow {
 async fn change(world: &World, visitor: &Visitor, row: &routes::Row, headers: &[(&str, &str)]) -> crate::world::Reply {
     let mut call = world.by(visitor, row.method.clone(), row.path).without("origin");
     if *row.method != Method::DELETE {
-        call = call.json(&world.good_body(row.path, "msg_x"));
+        call = call.json(&world.good_body(row, "msg_x"));
     }
     for (name, value) in headers {
         call = call.another_header(name, value);

@@ -60,10 +60,7 @@ pub(crate) async fn call(world: &World, row: &Row, message_id: &str, headers: &[
     for (name, value) in headers {
         call = call.header(name, value);
     }
-    let mut body = world.good_body(row.path, message_id);
-    if *row.method == Method::DELETE && row.path.starts_with("/api/v1/account") && !body.is_null() {
-        body["code"] = serde_json::json!("000000");
-    }
+    let mut body = world.good_body(row, message_id);
     if *row.method == Method::DELETE && matches!(row.path, "/api/v1/blocks" | "/api/v1/lockdown") {
         body = serde_json::Value::Null;
     }

@@ -160,7 +160,7 @@ async fn whoever_must_have_a_factor_reaches_nothing_else_before() {
                 true => call.header("cookie", &cookie).header("origin", &own),
                 false => call.header("authorization", &format!("Bearer {}", mine.access)),
             };
-            let body = world.good_body(row.path, "");
+            let body = world.good_body(row, "");
             if body.is_null() { call.raw_json("{}").send().await } else { call.json(&body).send().await }
         };
         let mut seen = 0;

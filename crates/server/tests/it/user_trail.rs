@@ -108,7 +108,8 @@ async fn every_change_of_people_is_recorded_with_who_made_it_and_by_ids_alone() 
         told("operator", &dora.id.to_string(), "user imported").await;
         let dora_in = world.tokens("dora@example.test").await;
         told("server", &dora.id.to_string(), "proof of the password upgraded").await;
-        assert_eq!(with(&world, &dora_in.access, Method::DELETE, "/api/v1/account", &Value::Null).await.status, 204);
+        let leave = json!({ "password": PASSWORD });
+        assert_eq!(with(&world, &dora_in.access, Method::DELETE, "/api/v1/account", &leave).await.status, 204);
         told(&format!("user:{}", dora.id), &dora.id.to_string(), "user left").await;
 
         let body = json!({ "email": "eve@example.test", "password": PASSWORD, "full_name": "Evelyn" });
@@ -178,7 +179,7 @@ async fn without_the_trail_nobody_is_made_or_changed_but_shut_out_all_the_same()
             (&access, Method::POST, format!("{}/recovery", at(&ann)), Value::Null),
             (&anns.access, Method::PATCH, "/api/v1/account".to_owned(), json!({ "full_name": "Another" })),
             (&anns.access, Method::POST, "/api/v1/account/password".to_owned(), password),
-            (&anns.access, Method::DELETE, "/api/v1/account".to_owned(), Value::Null),
+            (&anns.access, Method::DELETE, "/api/v1/account".to_owned(), json!({ "password": PASSWORD })),
         ] {
             let reply = with(&world, access, method.clone(), &path, &body).await;
             assert_eq!(reply.status, StatusCode::INTERNAL_SERVER_ERROR, "{method} {path}: {}", reply.text());

@@ -244,8 +244,9 @@ impl World {
     }
 
     /// A good body for a row; null where it takes none.
-    pub(crate) fn good_body(&self, path: &str, message_id: &str) -> serde_json::Value {
-        match path {
+    pub(crate) fn good_body(&self, row: &routes::Row, message_id: &str) -> serde_json::Value {
+        let removes = *row.method == Method::DELETE;
+        match row.path {
             "/api/v1/widget/tickets" | "/api/v1/widget/sessions" => {
                 serde_json::json!({ "site": self.site.publishable_key })
             }
@@ -264,6 +265,7 @@ impl World {
             "/api/v1/auth/register" => {
                 serde_json::json!({ "email": "a@example.test", "password": PASSWORD, "full_name": "x" })
             }
+            "/api/v1/account" if removes => serde_json::json!({ "password": PASSWORD }),
             "/api/v1/account" | "/api/v1/users/{user}" => serde_json::json!({ "full_name": "Ann Example" }),
             "/api/v1/account/password" => {
                 serde_json::json!({ "current_password": PASSWORD, "new_password": PASSWORD })
@@ -276,10 +278,11 @@ impl World {
                 static COUNT: AtomicUsize = AtomicUsize::new(0);
                 serde_json::json!({ "name": format!("walker-{}", COUNT.fetch_add(1, Ordering::Relaxed)) })
             }
-            "/api/v1/account/totp" => serde_json::json!({ "password": crate::people::PASSWORD }),
+            "/api/v1/account/totp" if removes => serde_json::json!({ "password": PASSWORD, "code": "000000" }),
+            "/api/v1/account/totp" => serde_json::json!({ "password": PASSWORD }),
             "/api/v1/account/totp/confirm" => serde_json::json!({ "code": "000000" }),
             "/api/v1/account/recovery-codes" => {
-                serde_json::json!({ "password": crate::people::PASSWORD, "code": "000000" })
+                serde_json::json!({ "password": PASSWORD, "code": "000000" })
             }
             "/api/v1/invitations" => serde_json::json!({ "email": "new@example.test", "role": "viewer" }),
             _ => serde_json::Value::Null,

@@ -97,7 +97,10 @@ on_both! {
         let row = login(world, user.id);
         assert!(store.insert_login(scope, &row, "a hash", 5).await.expect("a login"));
         let later = world.now() + 10;
-        let turn = |from, to| Rotation { from, to, network: "192.0.2.9", now: later, expires_at: later + 100 };
+        let turn = |from, to| {
+            let spent: &[u8] = to;
+            Rotation { from, to, spent, network: "192.0.2.9", now: later, expires_at: later + 100 }
+        };
         let (one, two, three) = ([1_u8; 32], [2_u8; 32], [3_u8; 32]);
         let (first, second) = tokio::join!(
             store.rotate_login(scope, row.id, turn(&one, &two)),
@@ -107,6 +110,7 @@ on_both! {
         assert!(!store.rotate_login(scope, row.id, turn(&one, &two)).await.expect("no error"), "a spent one");
         let held = store.get_login(scope, row.id).await.expect("a read").expect("a login");
         assert_eq!((held.last_used_at, held.expires_at, held.network.as_str()), (later, later + 100, "192.0.2.9"));
+        assert_eq!(held.spent.as_deref(), Some(held.hash.as_slice()), "what the winner left, not the loser");
         assert!(!store.end_login(&world.bob.scope, row.id, later).await.expect("not his"));
         assert_eq!(store.list_logins(scope, user.id, later).await.expect("a list").len(), 1);
         assert_eq!(store.list_logins(scope, user.id, later + 100).await.expect("a list"), [], "run out");

@@ -84,11 +84,16 @@ on_both! {
         assert_eq!(seen, [("c", "active", None), ("a", "checking", Some(50)), ("b", "checking", None)]);
         let changes = store.changes_after(seq, 10).await.expect("changes");
         assert!(changes.len() == 2 && changes.iter().all(|it| it.kind == change::SIGNING_CHANGED && it.subject == "user"));
-        let owners = store.admin_owners().await.expect("owners");
-        assert!(owners.contains(&world.alice.owner) && owners.contains(&world.bob.owner));
-        assert_eq!(store.rotate_signing_key(&key("d"), KeyEnd::Cut(&owners), 12).await.expect("cut"), 2);
+        // More owners than are looked at together, and all of them come before these two.
+        let many = "INSERT INTO owners (owner_id, name, created_at)
+            WITH RECURSIVE n (i) AS (SELECT 1001 UNION ALL SELECT i + 1 FROM n WHERE i < 1600)
+            SELECT 'own_' || '0000000000000000000000000000' || i, 'one of many', 1 FROM n";
+        assert_eq!(world.db.tamper(many).await, 600);
+        let cut = store.rotate_signing_key(&key("d"), KeyEnd::Cut { people: false }, 12).await;
+        assert_eq!(cut.expect("cut"), 0, "of other rings nobody's login ends");
+        assert_eq!(store.rotate_signing_key(&key("d2"), KeyEnd::Cut { people: true }, 12).await.expect("cut"), 2);
         let rows = store.signing_keys("user").await.expect("keys");
-        assert_eq!(rows, [key("d")], "the others are gone");
+        assert_eq!(rows, [key("d2")], "the others are gone");
         for (scope, id) in logins {
             assert_eq!(store.get_login(&scope, id).await.expect("read").expect("a login").ended_at, Some(12));
         }

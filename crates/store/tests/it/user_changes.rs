@@ -93,6 +93,25 @@ on_both! {
         add(world, &world.bob, "ann", Role::Member).await;
     }
 
+    async fn an_account_is_left_by_whoever_proved_what_it_asks_for_now(world) {
+        let (store, scope) = (world.store(), &world.alice.scope);
+        let owner = add(world, &world.alice, "owner", Role::Owner).await;
+        let user = add(world, &world.alice, "ann", Role::Member).await;
+        let leave = async |scope: &Scope, id, proof: &str, factor| {
+            store.delete_own_user(scope, id, (proof, factor), world.now()).await.expect("no error")
+        };
+        assert_eq!(leave(scope, owner.id, "a hash", None).await, Changed::LastOwner);
+        assert_eq!(leave(scope, user.id, "an old hash", None).await, Changed::Forbidden, "another password by now");
+        assert_eq!(leave(scope, user.id, "a hash", Some(7)).await, Changed::Forbidden, "another factor by now");
+        assert_eq!(leave(&world.bob.scope, user.id, "a hash", None).await, Changed::Missing, "another owner's");
+        assert!(store.get_user(scope, user.id).await.expect("a read").is_some());
+        let (one, two) = tokio::join!(leave(scope, user.id, "a hash", None), leave(scope, user.id, "a hash", None));
+        let mut both = [one, two];
+        both.sort_by_key(|changed| *changed == Changed::Missing);
+        assert_eq!(both, [Changed::Done, Changed::Missing]);
+        assert_eq!(store.find_user("ann").await.expect("a read"), None);
+    }
+
     async fn a_recovery_is_used_once_by_whoever_is_first(world) {
         let (store, scope) = (world.store(), &world.alice.scope);
         add(world, &world.alice, "owner", Role::Owner).await;

@@ -168,6 +168,7 @@ impl World {
             expires_at: self.now() + 1000,
             ended_at: None,
             proven_at: None,
+            spent: None,
             factor_since: None,
         }
     }

@@ -139,7 +139,8 @@ async fn make(
     match trail::audited(app, entry).insert_linked_user(&scope, &user, &user_lookup, &link, MOST_USERS).await {
         Ok(true) => {
             let event = app.event(EventName::UserChanged, Severity::Info, Outcome::Success).of(client);
-            event.detail(format!("user {} was made by a token of issuer {}", user.id, config.name)).emit();
+            let what = format!("user {} was made by a token of issuer {}", user.id, config.name);
+            event.owner(app.owner).detail(what).emit();
             Ok(Ok((app.owner, user.id)))
         }
         Ok(false) => Ok(Err("there are too many users for another to be made")),

@@ -4,8 +4,8 @@
 //! those pinned for it, the key one of its own (`key_set`, `key_source`) or its shared secret, the claims its and recent
 //! (`token`), and the person the user who is linked to its subject (`links`). Role and state are the store's of this moment.
 //! Whoever has a second factor here, or must have one, comes in by a login of ours alone. Every
-//! refusal is alike for the caller; the security log says why, in constant words. Never keeps a token, and never
-//! believes a token about roles.
+//! refusal is alike for the caller; why it was, in constant words, is for the one event that tells of it. Never keeps a
+//! token, and never believes a token about roles.
 
 mod key_set;
 mod key_source;
@@ -20,7 +20,7 @@ use crate::config::{IssuerAlgorithm, IssuerConfig};
 use crate::ops::logins::Person;
 use crate::ops::second_factor;
 use chatward_store::UserState;
-use chatward_types::{EventName, Outcome, Result, Scope, Severity};
+use chatward_types::{OwnerId, Result, Scope};
 use jsonwebtoken::DecodingKey;
 use key_source::KeySource;
 use std::sync::Arc;
@@ -65,13 +65,22 @@ impl Issuers {
     }
 }
 
-/// Who a token of an outside issuer speaks for, as the store says now; nothing for one that does not hold.
+/// Why a token is not one of an outside issuer that holds. For the log alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Refusal {
+    /// In constant words; none where no issuer is configured.
+    pub why: Option<&'static str>,
+    /// Whose user it would speak for, where that is known.
+    pub owner: Option<OwnerId>,
+}
+
+/// Who a token of an outside issuer speaks for, as the store says now; or why it speaks for nobody.
 ///
 /// # Errors
 /// When the store fails.
-pub async fn recognise(app: &App, token: &str, client: &Client) -> Result<Option<Person>> {
+pub async fn recognise(app: &App, token: &str, client: &Client) -> Result<Result<Person, Refusal>> {
     if app.issuers.0.is_empty() {
-        return Ok(None);
+        return Ok(Err(Refusal { why: None, owner: None }));
     }
     let found = match check(app, token).await {
         Ok((issuer, claims)) => links::user_of(app, &issuer.config, &claims, client).await?,
@@ -79,21 +88,18 @@ pub async fn recognise(app: &App, token: &str, client: &Client) -> Result<Option
     };
     let (owner, user) = match found {
         Ok(found) => found,
-        Err(why) => {
-            refuse(app, client, why);
-            return Ok(None);
-        }
+        Err(why) => return Ok(Err(Refusal { why: Some(why), owner: None })),
     };
+    let refused = |why: &'static str| Ok(Err(Refusal { why: Some(why), owner: Some(owner) }));
     let scope = Scope::of(owner);
     let Some(user) = app.store.get_user(&scope, user).await?.filter(|user| user.state == UserState::Active) else {
-        return Ok(None);
+        return refused("its user may not log in");
     };
     // Whether the issuer asked for a factor is its own affair; what a user has here, its token does not prove.
     if second_factor::is_needed_of(app, &scope, user.id, user.role).await? {
-        refuse(app, client, "its user needs a second factor, which it does not prove");
-        return Ok(None);
+        return refused("its user needs a second factor, which it does not prove");
     }
-    Ok(Some(Person {
+    Ok(Ok(Person {
         owner,
         user: user.id,
         login: None,
@@ -105,11 +111,6 @@ pub async fn recognise(app: &App, token: &str, client: &Client) -> Result<Option
         has_second_factor: false,
         must_enrol: false,
     }))
-}
-
-fn refuse(app: &App, client: &Client, why: &'static str) {
-    let event = app.event(EventName::TokenRefused, Severity::Warning, Outcome::Refused);
-    event.of(client).detail(format!("an outside token: {why}")).emit();
 }
 
 /// The issuer and the claims of a token that holds now, or why it does not.
