@@ -33,9 +33,10 @@ export function loginView(said, entered) {
       entered();
     } catch (refusal) {
       if (ASKS_FOR_CODE.includes(refusal.code)) askForCode(true);
-      // That a code is wanted is nobody's mistake.
-      error.classList.toggle("wrong", refusal.code !== ASKS_FOR_CODE[0]);
-      error.replaceChildren(...phrase(refusal.message));
+      // That a code is wanted is nobody's mistake, and the server's word for it is for programs.
+      const wanted = refusal.code === ASKS_FOR_CODE[0];
+      error.classList.toggle("wrong", !wanted);
+      error.replaceChildren(...phrase(wanted ? words.codeAsked : refusal.message));
       const wrong = code.box.hidden ? password.control : code.control;
       wrong.focus();
       wrong.select();

@@ -19,6 +19,7 @@ export const words = {
   email: "E-mail address",
   password: "Password",
   code: "Code of your second factor",
+  codeAsked: "This account has a second factor.",
   codeAdvice: "The six digits that your authenticator program shows now, or a recovery code.",
   otherPerson: "Use another account",
   logOut: "Log out",

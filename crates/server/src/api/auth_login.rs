@@ -87,8 +87,9 @@ pub async fn refresh_login(
         Some(token) => (Some(token), body.mode),
         None => (cookies::refresh(&app, &client, &headers)?, Mode::Cookie),
     };
-    let text = token.as_ref().map_or("", |token| token.expose());
-    let issued = logins::refresh(&app, text, &client).await?;
+    // A page of ours that asks whether a login goes on has nothing to show where there is none: nothing was tried.
+    let token = token.ok_or_else(logins::refresh_invalid)?;
+    let issued = logins::refresh(&app, token.expose(), &client).await?;
     Ok(cookies::deliver(&app, StatusCode::OK, issued, mode))
 }
 

@@ -394,5 +394,10 @@ pub(super) fn fail(app: &App, whose: Option<OwnerId>, client: &Client) -> Error 
 fn refuse(app: &App, whose: Option<OwnerId>, client: &Client, why: &'static str) -> Error {
     let event = app.event(EventName::TokenRefused, Severity::Warning, Outcome::Refused);
     event.of(client).owner_if_known(whose).detail(why).emit();
+    refresh_invalid()
+}
+
+/// The answer to every refresh that is refused.
+pub fn refresh_invalid() -> Error {
     Error::new(Kind::Unauthenticated, "refresh_invalid", "This refresh token does not hold. Log in again.")
 }
