@@ -96,7 +96,7 @@ pub fn file(app: &App) -> Result<&Path> {
 /// Locks the file for a change, and waits a while for another process that changes it.
 ///
 /// # Errors
-/// When it stays locked or cannot be read; as [`file`].
+/// When it stays locked or cannot be read; as [`file()`].
 pub async fn change(app: &App) -> Result<FileChange> {
     let began = Instant::now();
     loop {
