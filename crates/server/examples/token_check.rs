@@ -78,6 +78,7 @@ async fn run(checks: u32) {
     let user = users::add(&app, &scope, &NewUser { email, name, role: Role::Member, password }).await.unwrap();
     links::link(&app, &scope, &user, "idp", "s", &Actor::Operator).await.unwrap();
     let ours = logins::begin(&app, &scope, &user, &client).await.unwrap().access_token;
+    measure("a user's token, remembered", checks, || verified::user(&app, black_box(&ours)).is_some());
     let stored = (checks / 10).max(1);
     measure_async("a user's token with the store", stored, async || {
         logins::recognise(&app, black_box(&ours)).await.unwrap().is_ok()

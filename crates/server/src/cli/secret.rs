@@ -183,7 +183,7 @@ async fn ages(app: &App, common: &Common) -> Outcome {
             (false, None) => String::new(),
         };
         let (purpose, id, state) = (&age.purpose, &age.id, age.state);
-        print::line(&format!("{purpose:<10}  {id:<22}  {algorithm:<5}  {state:<6}  {:>4} days{warning}", days(age)));
+        print::line(&format!("{purpose:<11}  {id:<22}  {algorithm:<5}  {state:<6}  {:>4} days{warning}", days(age)));
     }
     Ok(())
 }

@@ -10,7 +10,7 @@ use crate::client::Client;
 use crate::ops::sessions::network_of;
 use crate::ops::signing::{self, ISSUER};
 use crate::ops::trail::{self, Actor};
-use crate::ops::{backoff, opaque, passwords, second_factor, users};
+use crate::ops::{backoff, opaque, passwords, second_factor, users, verified};
 use chatward_store::{LoginRow, Rotation, Store, UserRow, UserState};
 use chatward_types::{
     DAY, Error, EventName, Kind, LoginId, MINUTE, Outcome, OwnerId, Result, Role, SECOND, Scope, Secret, Severity,
@@ -79,9 +79,10 @@ impl std::fmt::Debug for Issued {
     }
 }
 
-#[derive(Serialize, Deserialize)]
+/// What an access token says.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Claims {
+pub struct AccessClaims {
     iss: String,
     aud: String,
     sub: UserId,
@@ -284,7 +285,7 @@ fn second_of_two(app: &App, scope: &Scope, client: &Client) -> Error {
 /// When the store fails.
 pub async fn recognise(app: &App, token: &str) -> Result<Result<Person, Option<OwnerId>>> {
     let now = app.clock.now();
-    let Some(claims) = app.tokens.users.verify::<Claims>(token, now) else { return Ok(Err(None)) };
+    let Some(claims) = verified::user(app, token) else { return Ok(Err(None)) };
     let Some(expires_at) = signing::end_of(claims.iat, claims.exp, now) else { return Ok(Err(Some(claims.own))) };
     let person = standing(app, &Scope::of(claims.own), claims.sub, claims.lgn, expires_at).await?;
     Ok(person.ok_or(Some(claims.own)))
@@ -363,7 +364,7 @@ fn issue(app: &App, scope: &Scope, user: UserId, row: &LoginRow, refresh: &Secre
     let now = app.clock.now();
     let expires_at = (now + i64::from(app.config.accounts.access_minutes) * MINUTE).min(row.expires_at) / SECOND;
     let ring = &app.tokens.users;
-    let claims = Claims {
+    let claims = AccessClaims {
         iss: ISSUER.to_owned(),
         aud: ring.audience(),
         sub: user,
