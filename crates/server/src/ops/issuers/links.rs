@@ -114,7 +114,7 @@ async fn make(
     let user_lookup = app.account_keys.lookup(&email);
     // Before a password is computed, and again in the transaction.
     if app.store.find_user(&user_lookup).await?.is_some() {
-        return Ok(Err("its e-mail address has an account that is not linked to it"));
+        return taken(app, config, claims).await;
     }
     let (scope, now) = (Scope::of(app.owner), app.clock.now());
     let random = chatward_vault::random_secret(app.entropy.as_ref())?;
@@ -144,13 +144,16 @@ async fn make(
             Ok(Ok((app.owner, user.id)))
         }
         Ok(false) => Ok(Err("there are too many users for another to be made")),
-        // Their own request was faster; or the address was taken meanwhile.
-        Err(error) if error.kind() == Kind::Conflict => {
-            let found = app.store.find_user_link(&link.lookup).await?;
-            Ok(found.ok_or("its e-mail address has an account that is not linked to it"))
-        }
+        Err(error) if error.kind() == Kind::Conflict => taken(app, config, claims).await,
         Err(error) => Err(error),
     }
+}
+
+/// The address has an account: another request of the same person was faster, or it is somebody else's.
+async fn taken(app: &App, config: &IssuerConfig, claims: &Claims) -> Result<Result<(OwnerId, UserId), &'static str>> {
+    let lookup = app.account_keys.link_lookup(&config.issuer, &claims.subject);
+    let found = app.store.find_user_link(&lookup).await?;
+    Ok(found.ok_or("its e-mail address has an account that is not linked to it"))
 }
 
 fn row(app: &App, config: &IssuerConfig, subject: &str, user: UserId) -> UserLinkRow {
