@@ -95,7 +95,9 @@ pub(crate) async fn begin(pool: &PgPool, statement: &'static str) -> Result<Tran
 
 type Beginning = Pin<Box<dyn Future<Output = sqlx::Result<Transaction<'static, Postgres>>> + Send>>;
 
-/// Goes on in a task of its own when it is dropped before its end. Each holds a connection, so there are no more than those.
+/// Goes on in a task of its own when it is dropped before its end, for as long as PostgreSQL says nothing and its connection
+/// is there: given up, the connection would be handed on in the middle after all. Each holds one of the pool's connections,
+/// so there are no more of them than those, and nobody waits for one.
 struct Finished(Option<Beginning>);
 
 impl Future for Finished {
@@ -115,7 +117,7 @@ impl Drop for Finished {
             && let Ok(runtime) = tokio::runtime::Handle::try_current()
         {
             // What comes of it is dropped, and with that rolled back.
-            runtime.spawn(within_deadline(begin));
+            runtime.spawn(begin);
         }
     }
 }

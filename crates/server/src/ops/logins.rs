@@ -80,7 +80,7 @@ impl std::fmt::Debug for Issued {
 }
 
 /// What an access token says.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AccessClaims {
     iss: String,
@@ -285,7 +285,8 @@ fn second_of_two(app: &App, scope: &Scope, client: &Client) -> Error {
 /// When the store fails.
 pub async fn recognise(app: &App, token: &str) -> Result<Result<Person, Option<OwnerId>>> {
     let now = app.clock.now();
-    let Some(claims) = verified::user(app, token) else { return Ok(Err(None)) };
+    let Some(found) = verified::user(app, token) else { return Ok(Err(None)) };
+    let (claims, _) = found.as_ref();
     let Some(expires_at) = signing::end_of(claims.iat, claims.exp, now) else { return Ok(Err(Some(claims.own))) };
     let person = standing(app, &Scope::of(claims.own), claims.sub, claims.lgn, expires_at).await?;
     Ok(person.ok_or(Some(claims.own)))

@@ -47,14 +47,13 @@ pub fn visitor(app: &App, token: &str) -> Option<Arc<Visitor>> {
     (visitor.expires_at > now).then_some(visitor)
 }
 
-/// What a user's access token says, or nothing when no key of ours that checks now has signed it. The token's own times
-/// are the caller's to compare.
-pub fn user(app: &App, token: &str) -> Option<AccessClaims> {
+/// What a user's access token says, with the end of the key that signed it; nothing when no key of ours that checks now did.
+/// The token's own times are the caller's to compare.
+pub fn user(app: &App, token: &str) -> Option<Arc<(AccessClaims, Timestamp)>> {
     let now = app.clock.now();
     let check = || app.tokens.users.check(token, now);
     let found = remembered(&app.verified.users, app.tokens.users.generation(), token, check)?;
-    let (claims, until) = found.as_ref();
-    (*until > now).then(|| claims.clone())
+    (found.1 > now).then_some(found)
 }
 
 /// What `check` found of this token, now or before. `generation` was read before the check, so that what a rotation

@@ -49,15 +49,7 @@ async fn one_command_rotates_the_master_key_while_an_answer_streams() {
     let mut server = Server::start(folder, &variables);
     let token = server.visitor(&key).await;
     let old = names(folder);
-    let mut response = request(server.address, Method::POST, "/api/v1/widget/messages")
-        .header("authorization", &format!("Bearer {token}"))
-        .header("accept", "text/event-stream")
-        .json(&json!({ "message": "Hello there?" }))
-        .open()
-        .await;
-    provider.release(1);
-    let first = response.body_mut().frame().await.unwrap().unwrap();
-    assert!(String::from_utf8_lossy(first.data_ref().unwrap()).contains("First"));
+    let response = server.begun_answer(&token, &provider).await;
 
     let rotated = parsed(&run(folder, &["secret", "rotate", "master", "--overlap", "7d", "--json"]));
     let new = names(folder);

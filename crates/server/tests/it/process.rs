@@ -6,8 +6,9 @@
 
 use crate::world::{fake_key, request};
 use chatward_testkit::provider::{Ending, FakeProvider, Reply as Script};
-use http::Method;
+use http::{Method, Response};
 use http_body_util::BodyExt;
+use hyper::body::Incoming;
 use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
@@ -72,6 +73,20 @@ impl Server {
             .await;
         reply.json()["token"].as_str().unwrap_or_else(|| panic!("a token: {}", reply.text())).to_owned()
     }
+
+    /// The stream of an answer of which the first piece has come; the provider is gated.
+    pub(crate) async fn begun_answer(&self, token: &str, provider: &FakeProvider) -> Response<Incoming> {
+        let mut response = request(self.address, Method::POST, "/api/v1/widget/messages")
+            .header("authorization", &format!("Bearer {token}"))
+            .header("accept", "text/event-stream")
+            .json(&json!({ "message": "Hello there?" }))
+            .open()
+            .await;
+        provider.release(1);
+        let first = response.body_mut().frame().await.unwrap().unwrap();
+        assert!(String::from_utf8_lossy(first.data_ref().unwrap()).contains("First"));
+        response
+    }
 }
 
 /// The program with a data folder and nothing of this machine's environment.
@@ -103,15 +118,7 @@ async fn a_stop_lets_an_open_stream_end_and_loses_nothing() {
     let variables: Vec<(&str, &str)> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let mut server = Server::start(folder.path(), &variables);
     let token = server.visitor(&key).await;
-    let mut response = request(server.address, Method::POST, "/api/v1/widget/messages")
-        .header("authorization", &format!("Bearer {token}"))
-        .header("accept", "text/event-stream")
-        .json(&json!({ "message": "Hello there?" }))
-        .open()
-        .await;
-    provider.release(1);
-    let first = response.body_mut().frame().await.unwrap().unwrap();
-    assert!(String::from_utf8_lossy(first.data_ref().unwrap()).contains("First"));
+    let response = server.begun_answer(&token, &provider).await;
 
     server.signal("-TERM");
     // New work is refused from now on; how soon the port closes is the kernel's matter, so it is tried until then.

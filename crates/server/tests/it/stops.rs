@@ -8,7 +8,6 @@ use chatward_testkit::provider::{Ending, FakeProvider, Reply as Script};
 use http::{Method, Request};
 use http_body_util::{BodyExt, Empty};
 use hyper_util::rt::TokioIo;
-use serde_json::json;
 use std::time::{Duration, Instant};
 use tokio::net::TcpSocket;
 use tokio::time::timeout;
@@ -24,15 +23,7 @@ async fn a_stream_that_cannot_end_in_time_is_told_and_its_part_is_kept() {
         [("OPENAI_BASE_URL", &*url), ("OPENAI_API_KEY", &*secret), ("CHATWARD_SERVER_DRAIN_DEADLINE", "2s")];
     let mut server = Server::start(folder.path(), &variables);
     let token = server.visitor(&key).await;
-    let mut response = request(server.address, Method::POST, "/api/v1/widget/messages")
-        .header("authorization", &format!("Bearer {token}"))
-        .header("accept", "text/event-stream")
-        .json(&json!({ "message": "Hello there?" }))
-        .open()
-        .await;
-    provider.release(1);
-    let first = response.body_mut().frame().await.unwrap().unwrap();
-    assert!(String::from_utf8_lossy(first.data_ref().unwrap()).contains("First"));
+    let response = server.begun_answer(&token, &provider).await;
 
     // The provider never says another word.
     let asked = Instant::now();
