@@ -1,6 +1,7 @@
 //! The running servers, by their heartbeats.
 //!
-//! Owns: the table `nodes`, with the names of the master keys that each one holds. Never decides what a dead node's work becomes; the jobs' leases do.
+//! Owns: the table `nodes`, with the names of the master keys that each one holds. Never decides what a dead node's work
+//! becomes; the jobs' leases do.
 
 use crate::statement::{Statement, execute, row, rows};
 use crate::store::Store;

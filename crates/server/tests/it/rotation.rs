@@ -12,6 +12,7 @@ use chatward::jobs;
 use chatward::ops::rotation::{self, Before};
 use chatward::ops::signing::PURPOSES;
 use chatward::ops::trail::Actor;
+use chatward::ops::verified;
 use chatward_store::Engine;
 use chatward_testkit::provider::{Ending, FakeProvider, Reply as Script};
 use chatward_types::{Clock, DAY, HOUR, Kind, MINUTE, Role, SECOND, Secret};
@@ -45,6 +46,21 @@ async fn forged_by_the_key_of_now(world: &World, purpose: &str, token: &str) -> 
     claims["exp"] = json!(world.clock.now() / SECOND + 365 * 86_400);
     let message = format!("{}.{}", parts[0], URL_SAFE_NO_PAD.encode(claims.to_string()));
     format!("{message}.{}", URL_SAFE_NO_PAD.encode(hmac_sha256(&secret, message.as_bytes())))
+}
+
+/// The login ends with the cut as well; this is about the signature, which must not be believed from memory.
+#[tokio::test]
+async fn a_token_that_was_checked_before_a_cut_is_checked_again_after_it() {
+    let world = roomy().start().await;
+    world.user("ann@example.test", Role::Owner).await;
+    let (user, visitor) = (world.tokens("ann@example.test").await.access, world.visitor().await.token);
+    for _ in 0..2 {
+        assert!(verified::user(&world.app, &user).is_some() && verified::visitor(&world.app, &visitor).is_some());
+    }
+    rotation::rotate(&world.app, "user", true, &BY).await.unwrap();
+    assert!(verified::user(&world.app, &user).is_none() && verified::visitor(&world.app, &visitor).is_some());
+    rotation::rotate(&world.app, "visitor", true, &BY).await.unwrap();
+    assert!(verified::visitor(&world.app, &visitor).is_none());
 }
 
 #[tokio::test]
