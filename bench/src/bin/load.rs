@@ -211,6 +211,9 @@ async fn visit(mut connection: Connection, requests: Vec<Vec<u8>>, run: &Run) ->
     Ok(measured)
 }
 
+/// How long the answers have waited when the memory is read a second time.
+const SILENCE: Duration = Duration::from_secs(4);
+
 async fn idle(options: &Options) -> Result<(), Failure> {
     let widget = Widget::new(options.text("url")?, options.text("site")?, options.text("origin")?)?;
     let (provider, _) = parts_of(options.text("provider")?)?;
@@ -237,6 +240,9 @@ async fn idle(options: &Options) -> Result<(), Failure> {
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    println!("waiting={count}\trss_before_kib={before}\trss_kib={}", resident_kib(pid)?);
+    let at_once = resident_kib(pid)?;
+    // A connection whose answer is silent gives its buffers back after a second.
+    tokio::time::sleep(SILENCE).await;
+    println!("waiting={count}\trss_before_kib={before}\trss_at_once_kib={at_once}\trss_kib={}", resident_kib(pid)?);
     Ok(())
 }

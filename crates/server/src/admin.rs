@@ -25,7 +25,7 @@ pub fn router(app: &App) -> Router {
 /// The counters, in Prometheus' text format.
 async fn get_metrics(State(app): State<App>) -> Response {
     app.metrics.set_gate(app.gate.blocked(), app.gate.is_locked(), app.gate.refused(), app.trail.waiting());
-    app.metrics.set_open(app.connections.total(), app.load.running());
+    app.metrics.set_open(app.connections.total(), app.connections.resting(), app.load.running());
     ([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], app.metrics.render())
         .into_response()
 }

@@ -5,6 +5,8 @@
 //! no deadline for a client that says nothing at all, idles between requests or stops reading.
 //! Never looks into a request: routing, limits and body timeouts belong to the router's middleware.
 
+mod noted;
+mod resting;
 mod watch;
 
 use crate::limits::{ConnectionCaps, ConnectionCounter, ConnectionGuard, Gate};
@@ -14,6 +16,7 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use hyper_util::server::conn::auto;
 use ipnet::IpNet;
+use noted::{Front, NotedStream};
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -24,7 +27,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
-use watch::{Activity, Deadlines, Ending, Ends, Front, Http, NotedStream};
+use watch::{Activity, Deadlines, Ending, Ends, Http};
 
 /// The address of the socket's other end, as a request extension. It is the client's only if no proxy is between.
 /// An IPv4 address is one, even if the listener speaks IPv6.
@@ -35,7 +38,7 @@ pub struct PeerAddress(pub SocketAddr);
 /// else than HTTP. Whoever takes the connection over holds it to the end.
 #[derive(Debug, Clone)]
 pub struct Place {
-    _held: Arc<(ConnectionGuard, TaskTrackerToken)>,
+    held: Arc<(ConnectionGuard, TaskTrackerToken)>,
 }
 
 /// Who is let in: a connection of a blocked address is closed, before its first byte and at any time later.
@@ -73,6 +76,8 @@ pub struct ListenSettings {
     /// How long a request may make no progress, neither in us nor in what the client reads. It must be longer than
     /// the longest wait that the server itself allows (a provider's total deadline).
     pub stall_timeout: Duration,
+    /// How long a streamed answer of HTTP/1.1 is silent before its connection gives its buffers back until it is over.
+    pub rest_after: Duration,
     /// Open connections in all.
     pub max_connections: usize,
     /// Open connections from one address; an IPv6 /64 is one.
@@ -95,6 +100,7 @@ impl Default for ListenSettings {
             header_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(75),
             stall_timeout: Duration::from_secs(180),
+            rest_after: Duration::from_millis(100),
             max_connections: 10_000,
             max_connections_per_address: 100,
             max_header_bytes: 32 * 1024,
@@ -132,8 +138,12 @@ pub async fn serve(
     // Turns every handler into a ready route once, instead of once a request.
     let app = app.with_state(());
     let protocols = Arc::new(Protocols::new(&settings));
-    let deadlines =
-        Deadlines { header: settings.header_timeout, idle: settings.idle_timeout, stall: settings.stall_timeout };
+    let deadlines = Deadlines {
+        header: settings.header_timeout,
+        idle: settings.idle_timeout,
+        stall: settings.stall_timeout,
+        rest: settings.rest_after,
+    };
 
     let mut failures = 0;
     loop {
@@ -152,7 +162,7 @@ pub async fn serve(
                     && prepare(&stream).is_ok()
                 {
                     let door = settings.door.clone();
-                    let place = Place { _held: Arc::new((guard, tracker.token())) };
+                    let place = Place { held: Arc::new((guard, tracker.token())) };
                     let connection = Connection { stream, peer, app: app.clone(), deadlines, place, door };
                     // Tracked by its place, which is one however long and as what the connection lives.
                     tokio::spawn(connection.run(protocols.clone(), ends.clone()));
@@ -272,7 +282,7 @@ impl Protocols {
         if may_be_http2(first) {
             Http::Either(Box::pin(self.either.serve_connection_with_upgrades(stream, front)))
         } else {
-            Http::One(Box::pin(self.http1.serve_connection(stream, front).with_upgrades()))
+            Http::One(Box::new(self.http1.serve_connection(stream, front).with_upgrades()), &self.http1)
         }
     }
 }

@@ -1,11 +1,12 @@
 //! How many connections are open, in all and per address (RATE-08).
 //!
-//! Owns the two counts; a connection's guard gives its place back however the connection ends. The table has one
+//! Owns the two counts, and how many of the connections rest (`listen::resting`); a connection's guard gives its place back however the connection ends. The table has one
 //! entry per address with an open connection, so the cap in total bounds it. Never closes anything itself.
 
 use super::key::network_of;
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// How many connections may be open at once.
@@ -21,6 +22,7 @@ pub struct ConnectionCaps {
 #[derive(Debug, Default)]
 pub struct ConnectionCounter {
     open: Mutex<Open>,
+    resting: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
@@ -35,6 +37,10 @@ pub struct ConnectionGuard {
     counter: Arc<ConnectionCounter>,
     network: IpAddr,
 }
+
+/// One connection that rests, until this is dropped.
+#[derive(Debug)]
+pub struct RestGuard(Arc<ConnectionCounter>);
 
 impl ConnectionCounter {
     /// No connection open.
@@ -68,9 +74,28 @@ impl ConnectionCounter {
         self.lock().per_address.get(&network_of(address)).copied().unwrap_or(0)
     }
 
+    /// Connections whose streamed answer is silent, and which hold no buffers meanwhile.
+    pub fn resting(&self) -> usize {
+        self.resting.load(Ordering::Relaxed)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Open> {
         // Nothing can panic while it is held; if it did, the counts would still be whole.
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ConnectionGuard {
+    /// Counts this connection as resting.
+    pub fn rest(&self) -> RestGuard {
+        self.counter.resting.fetch_add(1, Ordering::Relaxed);
+        RestGuard(Arc::clone(&self.counter))
+    }
+}
+
+impl Drop for RestGuard {
+    fn drop(&mut self) {
+        self.0.resting.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

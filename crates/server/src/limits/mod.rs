@@ -14,7 +14,7 @@ mod shard;
 mod window;
 
 pub use blocks::{Blocked, Gate, Shut, parse_network};
-pub use connections::{ConnectionCaps, ConnectionCounter, ConnectionGuard};
+pub use connections::{ConnectionCaps, ConnectionCounter, ConnectionGuard, RestGuard};
 pub use issued::{KeyRules, KeyWindows};
 pub use key::{network_around, network_of, widened};
 pub use load::{LoadGauge, LoadGuard};

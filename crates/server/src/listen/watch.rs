@@ -1,31 +1,24 @@
 //! The deadlines of one connection: nothing it can do, or not do, keeps it open for ever.
 //!
-//! Owns what a connection is known to be doing ([`Activity`], told by its socket, its requests and their bodies) and
-//! the one timer that acts on it. Three states, each with a deadline: a head is arriving, nothing is going on, a
-//! request is running. Never cuts a running request that makes progress, and never looks at its content.
+//! Owns what a connection is known to be doing ([`Activity`], told by what `noted` wraps) and the one timer that acts on
+//! it. Three states, each with a deadline: a head is arriving, nothing is going on, a request is running; of these, one
+//! whose answer is silent leaves the library behind (`resting`). Never cuts a running request that makes progress, and
+//! never looks at its content.
 
-use super::{PeerAddress, Place};
-use axum::Router;
-use axum::body::{Body, Bytes};
-use http::{Request, Response, Version};
-use http_body::{Body as HttpBody, Frame, SizeHint};
-use hyper::body::Incoming;
-use hyper::rt::{Read, ReadBufCursor, Write};
+use super::noted::{Front, NotedStream, Silence};
+use super::resting::{End, Resting};
+use http::Version;
 use hyper::server::conn::http1;
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::rt::TokioExecutor;
 use hyper_util::server::conn::auto;
-use std::convert::Infallible;
 use std::future::{Future, poll_fn};
-use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::CancellationToken;
-use tower::Service;
 
 /// How long a connection may be in each state.
 #[derive(Debug, Clone, Copy)]
@@ -33,6 +26,7 @@ pub(super) struct Deadlines {
     pub(super) header: Duration,
     pub(super) idle: Duration,
     pub(super) stall: Duration,
+    pub(super) rest: Duration,
 }
 
 /// The two calls to end that every connection hears.
@@ -57,6 +51,15 @@ pub(super) enum Ending {
     Aborted,
 }
 
+/// What is due when the timer fires.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Due {
+    /// An answer has been silent for so long that its connection gives its buffers back.
+    Rest,
+    /// The connection has been in its state for too long.
+    End(Ending),
+}
+
 /// After an idle connection is told to close: time for the farewell of HTTP/2.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -70,6 +73,8 @@ pub(super) struct Activity {
     head: AtomicU64,
     requested: AtomicBool,
     http2: AtomicBool,
+    /// What is known of the answer that HTTP/1.1 is sending.
+    pub(super) silence: Silence,
 }
 
 impl Activity {
@@ -81,25 +86,26 @@ impl Activity {
             head: AtomicU64::new(0),
             requested: AtomicBool::new(false),
             http2: AtomicBool::new(false),
+            silence: Silence::default(),
         }
     }
 
-    fn now(&self) -> u64 {
+    pub(super) fn now(&self) -> u64 {
         u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    fn note_progress(&self) {
+    pub(super) fn note_progress(&self) {
         self.progress.store(self.now(), Ordering::Relaxed);
     }
 
-    fn note_read(&self) {
+    pub(super) fn note_read(&self) {
         // While a request runs, what is read is its body or pipelined; hyper's own timer has the latter.
         if self.running.load(Ordering::Relaxed) == 0 && self.head.load(Ordering::Relaxed) == 0 {
             self.head.store(self.now() + 1, Ordering::Relaxed);
         }
     }
 
-    fn begin(self: &Arc<Self>, version: Version) -> RunningRequest {
+    pub(super) fn begin(self: &Arc<Self>, version: Version) -> RunningRequest {
         self.running.fetch_add(1, Ordering::Relaxed);
         self.head.store(0, Ordering::Relaxed);
         self.requested.store(true, Ordering::Relaxed);
@@ -111,26 +117,31 @@ impl Activity {
     }
 
     /// When the present state becomes too long, and what the end is then.
-    fn deadline(&self, deadlines: &Deadlines) -> (Instant, Ending) {
+    fn deadline(&self, deadlines: &Deadlines) -> (Instant, Due) {
         let since = |milliseconds: u64| self.began + Duration::from_millis(milliseconds);
         let progress = since(self.progress.load(Ordering::Relaxed));
         if self.running.load(Ordering::Relaxed) > 0 {
-            return (progress + deadlines.stall, Ending::Stalled);
+            return match self.silence.began() {
+                Some(silent) if deadlines.rest < deadlines.stall => (since(silent) + deadlines.rest, Due::Rest),
+                _ => (progress + deadlines.stall, Due::End(Ending::Stalled)),
+            };
         }
         if !self.requested.load(Ordering::Relaxed) {
-            return (self.began + deadlines.header, Ending::SlowHead);
+            return (self.began + deadlines.header, Due::End(Ending::SlowHead));
         }
         // In HTTP/2, bytes between requests are mostly no head but housekeeping.
         match self.head.load(Ordering::Relaxed).checked_sub(1) {
-            Some(head) if !self.http2.load(Ordering::Relaxed) => (since(head) + deadlines.header, Ending::SlowHead),
-            _ => (progress + deadlines.idle, Ending::Closed),
+            Some(head) if !self.http2.load(Ordering::Relaxed) => {
+                (since(head) + deadlines.header, Due::End(Ending::SlowHead))
+            }
+            _ => (progress + deadlines.idle, Due::End(Ending::Closed)),
         }
     }
 }
 
 /// A request between its head and the last byte of its answer.
 #[derive(Debug)]
-struct RunningRequest(Arc<Activity>);
+pub(super) struct RunningRequest(pub(super) Arc<Activity>);
 
 impl Drop for RunningRequest {
     fn drop(&mut self) {
@@ -142,19 +153,41 @@ impl Drop for RunningRequest {
 /// A connection of HTTP/1.1, or of whichever protocol its client turns out to speak. In a box: moved on by value,
 /// there would be room for it twice.
 pub(super) enum Http<'p> {
-    /// HTTP/1.1 and nothing else.
-    One(Pin<Box<http1::UpgradeableConnection<NotedStream, Front>>>),
+    /// HTTP/1.1 and nothing else; with what makes such a connection.
+    One(Box<http1::UpgradeableConnection<NotedStream, Front>>, &'p http1::Builder),
+    /// HTTP/1.1 whose answer is silent.
+    Resting(Box<Resting>, &'p http1::Builder),
     /// Still to be seen.
     Either(Pin<Box<auto::UpgradeableConnection<'p, NotedStream, Front, TokioExecutor>>>),
+    /// Over.
+    Ended,
 }
 
 impl Http<'_> {
     /// Takes no further request.
     fn end_gracefully(&mut self) {
         match self {
-            Self::One(connection) => connection.as_mut().graceful_shutdown(),
+            Self::One(connection, _) => Pin::new(&mut **connection).graceful_shutdown(),
+            Self::Resting(resting, _) => resting.end_gracefully(),
             Self::Either(connection) => connection.as_mut().graceful_shutdown(),
+            Self::Ended => {}
         }
+    }
+
+    /// Leaves the library while its answer is silent; see [`Resting`].
+    fn rest(&mut self, activity: &Activity, draining: bool) {
+        *self = match std::mem::replace(self, Self::Ended) {
+            Self::One(connection, builder) => match Resting::instead_of(*connection, activity) {
+                Some(mut resting) => {
+                    if draining {
+                        resting.end_gracefully();
+                    }
+                    Self::Resting(Box::new(resting), builder)
+                }
+                None => Self::Ended,
+            },
+            other => other,
+        };
     }
 }
 
@@ -163,9 +196,20 @@ impl Future for Http<'_> {
 
     /// How it ended is the client's affair.
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        match &mut *self {
-            Self::One(connection) => connection.as_mut().poll(context).map(drop),
-            Self::Either(connection) => connection.as_mut().poll(context).map(drop),
+        loop {
+            let ended = match &mut *self {
+                Self::One(connection, _) => return Pin::new(&mut **connection).poll(context).map(drop),
+                Self::Either(connection) => return connection.as_mut().poll(context).map(drop),
+                Self::Resting(resting, _) => ready!(resting.poll(context)),
+                Self::Ended => return Poll::Ready(()),
+            };
+            *self = match (std::mem::replace(&mut *self, Self::Ended), ended) {
+                (Self::Resting(resting, builder), End::Answered) => {
+                    let (stream, front) = resting.awake();
+                    Self::One(Box::new(builder.serve_connection(stream, front).with_upgrades()), builder)
+                }
+                _ => Self::Ended,
+            };
         }
     }
 }
@@ -179,13 +223,16 @@ pub(super) async fn run(mut connection: Http<'_>, activity: &Activity, deadlines
             // The connection first: only then is what the timer looks at up to date.
             biased;
             () = &mut connection => return Ending::Closed,
-            ending = overdue(timer.as_mut(), activity, &deadlines) => {
-                if ending == Ending::Closed {
-                    connection.end_gracefully();
-                    let _ = tokio::time::timeout(FAREWELL, connection).await;
+            due = overdue(timer.as_mut(), activity, &deadlines) => match due {
+                Due::Rest => connection.rest(activity, draining),
+                Due::End(ending) => {
+                    if ending == Ending::Closed {
+                        connection.end_gracefully();
+                        let _ = tokio::time::timeout(FAREWELL, connection).await;
+                    }
+                    return ending;
                 }
-                return ending;
-            }
+            },
             () = ends.drain.cancelled(), if !draining => {
                 draining = true;
                 connection.end_gracefully();
@@ -198,7 +245,7 @@ pub(super) async fn run(mut connection: Http<'_>, activity: &Activity, deadlines
 /// Waits until the state of the moment has lasted too long.
 ///
 /// The timer is moved only when a deadline comes nearer or when it fires: a request on a busy connection costs none.
-async fn overdue(mut timer: Pin<&mut Sleep>, activity: &Activity, deadlines: &Deadlines) -> Ending {
+async fn overdue(mut timer: Pin<&mut Sleep>, activity: &Activity, deadlines: &Deadlines) -> Due {
     poll_fn(|context| {
         let (deadline, _) = activity.deadline(deadlines);
         if deadline < timer.deadline() {
@@ -206,126 +253,12 @@ async fn overdue(mut timer: Pin<&mut Sleep>, activity: &Activity, deadlines: &De
         }
         loop {
             ready!(timer.as_mut().poll(context));
-            let (deadline, ending) = activity.deadline(deadlines);
+            let (deadline, due) = activity.deadline(deadlines);
             if deadline <= Instant::now() {
-                return Poll::Ready(ending);
+                return Poll::Ready(due);
             }
             timer.as_mut().reset(deadline);
         }
     })
     .await
-}
-
-/// The router, with each request noted and told its peer.
-#[derive(Debug, Clone)]
-pub(super) struct Front {
-    app: Router,
-    peer: PeerAddress,
-    activity: Arc<Activity>,
-    place: Place,
-}
-
-impl Front {
-    pub(super) fn new(app: Router, peer: PeerAddress, activity: Arc<Activity>, place: Place) -> Self {
-        Self { app, peer, activity, place }
-    }
-}
-
-impl hyper::service::Service<Request<Incoming>> for Front {
-    type Response = Response<NotedBody>;
-    type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
-
-    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
-        let running = self.activity.begin(request.version());
-        request.extensions_mut().insert(self.peer);
-        // What goes on as something else outlives this connection's task, and keeps its place.
-        if request.headers().contains_key(http::header::UPGRADE) {
-            request.extensions_mut().insert(self.place.clone());
-        }
-        let answer = self.app.clone().call(request);
-        Box::pin(async move {
-            let response = answer.await?;
-            Ok(response.map(|body| NotedBody { body, running }))
-        })
-    }
-}
-
-/// A response's body; while the protocol asks for more of it, the client is reading.
-#[derive(Debug)]
-pub(super) struct NotedBody {
-    body: Body,
-    running: RunningRequest,
-}
-
-impl HttpBody for NotedBody {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        self.running.0.note_progress();
-        Pin::new(&mut self.body).poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-/// The socket, with each read noted.
-#[derive(Debug)]
-pub(super) struct NotedStream {
-    stream: TokioIo<TcpStream>,
-    activity: Arc<Activity>,
-}
-
-impl NotedStream {
-    pub(super) fn new(stream: TcpStream, activity: Arc<Activity>) -> Self {
-        Self { stream: TokioIo::new(stream), activity }
-    }
-}
-
-impl Read for NotedStream {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: ReadBufCursor<'_>,
-    ) -> Poll<io::Result<()>> {
-        ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
-        self.activity.note_read();
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl Write for NotedStream {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
 }

@@ -107,7 +107,8 @@ pub(super) async fn while_served<T>(
             biased;
             done = work.as_mut() => return Ok(done),
             // The sender lives as long as the app.
-            _ = news.changed() => if let Some(shut) = ask(app, client, shown).await {
+            // In a box: it hardly ever happens, and every request that is waited for would have room for it.
+            _ = news.changed() => if let Some(shut) = Box::pin(ask(app, client, shown)).await {
                 return Err(shut);
             }
         }
@@ -124,7 +125,7 @@ pub(super) fn watch_stream(app: &App, client: &Client, shown: Shown, response: R
         loop {
             // The sender lives as long as the app.
             let _ = news.changed().await;
-            if let Some(shut) = ask(&app, &of, &shown).await {
+            if let Some(shut) = Box::pin(ask(&app, &of, &shown)).await {
                 return refuse(&app, &of, shut);
             }
         }

@@ -35,6 +35,7 @@ pub struct Metrics {
     provider_cost: Family<Labels<1>, Counter>,
     places_refused: Counter,
     open_connections: Gauge,
+    resting_connections: Gauge,
     in_flight: Gauge,
     blocked_networks: Gauge,
     lockdown: Gauge,
@@ -78,6 +79,7 @@ impl Metrics {
             provider_cost: Family::default(),
             places_refused: Counter::default(),
             open_connections: Gauge::default(),
+            resting_connections: Gauge::default(),
             in_flight: Gauge::default(),
             blocked_networks: Gauge::default(),
             lockdown: Gauge::default(),
@@ -103,6 +105,11 @@ impl Metrics {
             metrics.places_refused.clone(),
         );
         registry.register("open_connections", "Open connections", metrics.open_connections.clone());
+        registry.register(
+            "resting_connections",
+            "Connections whose streamed answer is silent, and which hold no buffers meanwhile",
+            metrics.resting_connections.clone(),
+        );
         registry.register("requests_in_flight", "Requests being answered", metrics.in_flight.clone());
         registry.register("blocked_networks", "Networks that are blocked", metrics.blocked_networks.clone());
         registry.register("lockdown", "1 while nobody is served", metrics.lockdown.clone());
@@ -163,8 +170,9 @@ impl Metrics {
     }
 
     /// Sets what is open now, before rendering.
-    pub fn set_open(&self, connections: usize, in_flight: u32) {
+    pub fn set_open(&self, connections: usize, resting: usize, in_flight: u32) {
         self.open_connections.set(i64::try_from(connections).unwrap_or(i64::MAX));
+        self.resting_connections.set(i64::try_from(resting).unwrap_or(i64::MAX));
         self.in_flight.set(i64::from(in_flight));
     }
 
@@ -270,7 +278,7 @@ mod tests {
         metrics.count_limited();
         metrics.count_provider_place_refused();
         metrics.count_crawl_pages("indexed", 15);
-        metrics.set_open(7, 3);
+        metrics.set_open(7, 2, 3);
         let log = EventLog::discarding(Arc::new(SystemClock));
         metrics.watch_events(&log);
         log.emit(Event::new(0, EventName::CorsBlocked, Severity::Warning, Outcome::Refused));
@@ -283,6 +291,7 @@ mod tests {
             "chatward_provider_places_refused_total 1",
             "chatward_crawl_pages_total{outcome=\"indexed\"} 15",
             "chatward_open_connections 7",
+            "chatward_resting_connections 2",
             "chatward_requests_in_flight 3",
             "chatward_security_events_total{event=\"CORS_BLOCKED\"} 1",
             "chatward_security_events_dropped_total 0",

@@ -22,21 +22,25 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 /// No test waits longer than this for what it expects.
-const PATIENCE: Duration = Duration::from_secs(10);
-const HELLO: &[u8] = b"GET /hello HTTP/1.1\r\nHost: chat.test\r\n\r\n";
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const HELLO: &[u8] = b"GET /hello HTTP/1.1\r\nHost: chat.test\r\n\r\n";
 
-struct Server {
+pub(super) struct Server {
     address: SocketAddr,
-    connections: Arc<ConnectionCounter>,
-    shutdown: CancellationToken,
-    release: Arc<Notify>,
+    pub(super) connections: Arc<ConnectionCounter>,
+    pub(super) shutdown: CancellationToken,
+    pub(super) release: Arc<Notify>,
     task: JoinHandle<DrainReport>,
 }
 
 /// `/hello` answers at once, `/held` begins an answer and ends it when released, `/late` begins when released,
 /// `/endless` never ends.
 async fn start(settings: ListenSettings) -> Server {
-    let release = Arc::new(Notify::new());
+    start_with(settings, Router::new(), Arc::new(Notify::new())).await
+}
+
+/// The same, with more routes; `release` is theirs as well.
+pub(super) async fn start_with(settings: ListenSettings, more: Router, release: Arc<Notify>) -> Server {
     let (held, late) = (release.clone(), release.clone());
     let app = Router::new()
         .route("/hello", get(|Extension(peer): Extension<PeerAddress>| async move { peer.0.to_string() }))
@@ -65,7 +69,8 @@ async fn start(settings: ListenSettings) -> Server {
                     Ok::<_, Infallible>(Bytes::from_static(&[b'x'; 16 * 1024]))
                 }))
             }),
-        );
+        )
+        .merge(more);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let connections = Arc::new(ConnectionCounter::new());
@@ -75,7 +80,7 @@ async fn start(settings: ListenSettings) -> Server {
 }
 
 impl Server {
-    async fn connect(&self) -> TcpStream {
+    pub(super) async fn connect(&self) -> TcpStream {
         self.connect_from("127.0.0.1").await
     }
 
@@ -86,7 +91,7 @@ impl Server {
     }
 
     /// Waits until so many connections are open; the test fails if that never comes.
-    async fn until_open(&self, count: usize) {
+    pub(super) async fn until_open(&self, count: usize) {
         let reached = async {
             while self.connections.total() != count {
                 tokio::task::yield_now().await;
@@ -95,14 +100,14 @@ impl Server {
         timeout(PATIENCE, reached).await.unwrap_or_else(|_| panic!("{} open, not {count}", self.connections.total()));
     }
 
-    async fn stop(self) -> DrainReport {
+    pub(super) async fn stop(self) -> DrainReport {
         self.shutdown.cancel();
         timeout(PATIENCE, self.task).await.expect("drained in time").expect("no panic")
     }
 }
 
 /// Reads until the other side closes (or resets), and says what came and how long it took.
-async fn read_to_close(stream: &mut TcpStream) -> (Vec<u8>, Duration) {
+pub(super) async fn read_to_close(stream: &mut TcpStream) -> (Vec<u8>, Duration) {
     let begun = Instant::now();
     let mut received = Vec::new();
     let closed = timeout(PATIENCE, stream.read_to_end(&mut received)).await;

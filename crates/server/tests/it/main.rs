@@ -51,6 +51,7 @@ mod provider_keys;
 mod recoveries;
 mod refresh_races;
 mod registrations;
+mod resting;
 mod rotation;
 mod second_factor;
 mod secrets;
