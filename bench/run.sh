@@ -201,7 +201,7 @@ ours() {
   row_of "$1, whole answer" "$answers"
   row_of "$1, 64 chunks streamed" "$stream"
   facts+="$1: start to ready $began_ms ms; idle $(mib "$idle_kib"); 1,000 answers waiting $(mib "$(value rss_kib "$waiting")")"
-  facts+=" (before $(mib "$(value rss_before_kib "$waiting")"), in their first second $(mib "$(value rss_at_once_kib "$waiting")")); first chunk p50 $(value first_p50_us "$first") µs, p99"
+  facts+=" (before $(mib "$(value rss_before_kib "$waiting")"), when the last had come $(mib "$(value rss_at_once_kib "$waiting")")); first chunk p50 $(value first_p50_us "$first") µs, p99"
   facts+=" $(value first_p99_us "$first") µs (direct $(value first_p50_us "$direct_first"), $(value first_p99_us "$direct_first"))"$'\n'
 }
 

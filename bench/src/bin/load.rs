@@ -241,7 +241,7 @@ async fn idle(options: &Options) -> Result<(), Failure> {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     let at_once = resident_kib(pid)?;
-    // A connection whose answer is silent gives its buffers back after a second.
+    // A connection whose answer is silent gives its buffers back after a tenth of a second.
     tokio::time::sleep(SILENCE).await;
     println!("waiting={count}\trss_before_kib={before}\trss_at_once_kib={at_once}\trss_kib={}", resident_kib(pid)?);
     Ok(())

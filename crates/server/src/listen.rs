@@ -325,6 +325,9 @@ impl Connection {
             let stream = NotedStream::new(stream, activity.clone());
             let front = Front::new(app, PeerAddress(peer), activity.clone(), place);
             let http = protocols.serve(&first[..read], stream, front);
+            if matches!(http, Http::One(..)) {
+                activity.silence.allow();
+            }
             let ending = tokio::select! {
                 biased;
                 ending = watch::run(http, &activity, deadlines, &ends) => ending,

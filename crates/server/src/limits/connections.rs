@@ -1,7 +1,8 @@
 //! How many connections are open, in all and per address (RATE-08).
 //!
-//! Owns the two counts, and how many of the connections rest (`listen::resting`); a connection's guard gives its place back however the connection ends. The table has one
-//! entry per address with an open connection, so the cap in total bounds it. Never closes anything itself.
+//! Owns the two counts, and how many of the connections rest (`listen::resting`); a connection's guard gives its place back
+//! however the connection ends. The table has one entry per address with an open connection, so the cap in total bounds it.
+//! Never closes anything itself.
 
 use super::key::network_of;
 use std::collections::HashMap;

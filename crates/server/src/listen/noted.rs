@@ -30,6 +30,8 @@ use tower::Service;
 /// the answer is sent in chunks on a connection that stays, everything that was written so far has gone out.
 #[derive(Debug, Default)]
 pub(super) struct Silence {
+    /// Whether it is a connection that can rest at all; one that may become HTTP/2 never can.
+    possible: AtomicBool,
     request_read: AtomicBool,
     in_chunks: AtomicBool,
     write_blocked: AtomicBool,
@@ -47,10 +49,16 @@ impl Silence {
     /// Since when the answer has been silent, if the connection may rest.
     pub(super) fn began(&self) -> Option<u64> {
         let since = self.silent.load(Ordering::Relaxed).checked_sub(1)?;
-        let may_rest = self.in_chunks.load(Ordering::Relaxed)
+        let may_rest = self.possible.load(Ordering::Relaxed)
+            && self.in_chunks.load(Ordering::Relaxed)
             && self.request_read.load(Ordering::Relaxed)
             && !self.write_blocked.load(Ordering::Relaxed);
         may_rest.then_some(since)
+    }
+
+    /// This connection is HTTP/1.1 and nothing else.
+    pub(super) fn allow(&self) {
+        self.possible.store(true, Ordering::Relaxed);
     }
 
     /// The body of the answer that is being sent, taken from whom `drop_it` drops.
@@ -321,6 +329,7 @@ mod tests {
     fn a_connection_may_rest_only_when_nothing_is_under_way_on_it() {
         let silent = || {
             let silence = Silence::default();
+            silence.allow();
             silence.request_read.store(true, Ordering::Relaxed);
             silence.in_chunks.store(true, Ordering::Relaxed);
             silence.note_answer(true, || 5);
@@ -332,6 +341,9 @@ mod tests {
 
         silence.write_blocked.store(true, Ordering::Relaxed);
         assert_eq!(silence.began(), None, "what is in the library's buffer would be lost");
+        let silence = silent();
+        silence.possible.store(false, Ordering::Relaxed);
+        assert_eq!(silence.began(), None, "nobody would take it up, and it would be due for ever");
         let silence = silent();
         silence.request_read.store(false, Ordering::Relaxed);
         assert_eq!(silence.began(), None, "the rest of the request would be read as the next");

@@ -10,6 +10,8 @@ use chatward::listen::ListenSettings;
 use futures_util::{StreamExt as _, stream};
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -94,6 +96,13 @@ async fn read_until(stream: &mut TcpStream, end: &str) -> String {
     String::from_utf8(received).unwrap()
 }
 
+async fn in_pieces(stream: &mut TcpStream, request: &[u8]) {
+    for piece in request.chunks(5) {
+        stream.write_all(piece).await.unwrap();
+        sleep(Duration::from_millis(1)).await;
+    }
+}
+
 /// Without the one line that tells the time.
 fn timeless(answer: &str) -> String {
     answer.split_inclusive("\r\n").filter(|line| !line.starts_with("date: ")).collect()
@@ -146,10 +155,7 @@ async fn what_a_client_sends_ahead_is_answered_next() {
     let mut stream = server.send(&[HELD, HELLO].concat()).await;
     read_until(&mut stream, "first \r\n").await;
     server.until_resting(1).await;
-    for piece in HELLO.chunks(5) {
-        stream.write_all(piece).await.unwrap();
-        sleep(Duration::from_millis(1)).await;
-    }
+    in_pieces(&mut stream, HELLO).await;
     server.release.notify_one();
     let peer = stream.local_addr().unwrap().to_string();
     let mut all = read_until(&mut stream, &peer).await;
@@ -163,10 +169,7 @@ async fn what_a_client_sends_ahead_is_answered_next() {
     let mut stream = server.send(HELD).await;
     read_until(&mut stream, "first \r\n").await;
     server.until_resting(1).await;
-    for piece in HELLO.chunks(5) {
-        stream.write_all(piece).await.unwrap();
-        sleep(Duration::from_millis(1)).await;
-    }
+    in_pieces(&mut stream, HELLO).await;
     server.release.notify_one();
     let peer = stream.local_addr().unwrap().to_string();
     let all = read_until(&mut stream, &peer).await;
@@ -274,4 +277,31 @@ async fn what_ends_with_its_connection_or_has_not_been_read_does_not_rest() {
             assert!(String::from_utf8_lossy(&rest).contains("second"), "{request}");
         }
     }
+}
+
+/// What may become HTTP/2 is left to the library to the end, and its silence is not asked about again and again.
+#[tokio::test]
+async fn a_connection_that_began_undecided_neither_rests_nor_spins() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let silent = {
+        let asked = Arc::clone(&asked);
+        move || {
+            let asked = Arc::clone(&asked);
+            let silence = stream::poll_fn(move |_| {
+                asked.fetch_add(1, Ordering::Relaxed);
+                Poll::<Option<io::Result<Bytes>>>::Pending
+            });
+            async move { Body::from_stream(stream::iter([Ok(Bytes::from("first "))]).chain(silence)) }
+        }
+    };
+    let server = start_with(soon(), Router::new().route("/silent", post(silent)), Arc::default()).await;
+    let mut stream = server.send(b"P").await;
+    // The first byte alone is what is looked at.
+    sleep(Duration::from_millis(100)).await;
+    stream.write_all(b"OST /silent HTTP/1.1\r\nHost: chat.test\r\nContent-Length: 0\r\n\r\n").await.unwrap();
+    read_until(&mut stream, "first \r\n").await;
+    sleep(Duration::from_millis(300)).await;
+    assert_eq!(server.connections.resting(), 0);
+    let asked = asked.load(Ordering::Relaxed);
+    assert!(asked < 10, "asked {asked} times in a third of a second");
 }
