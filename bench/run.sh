@@ -3,7 +3,8 @@
 # table. Everything listens on free loopback ports and writes to a temporary folder; only what this script started is
 # stopped at the end.
 #
-# Usage: bench/run.sh [--no-build] [--seconds N] [--concurrency N]
+# Usage: bench/run.sh [--no-build] [--seconds N] [--concurrency N] [--rounds N]
+#   --rounds N               how often nginx and Chatward are measured, one right after the other (3)
 #   SERVER_CORE, LOAD_CORE   which core the measured server has to itself, and which one everything else shares (0, 1)
 #   CHATWARD                 a built program instead of target/dist/chatward
 #   BENCH_POSTGRES_URL       a postgres:// address of an empty database: measures that as well
@@ -16,13 +17,15 @@ here=$(cd "$(dirname "$0")" && pwd)
 root=$(dirname "$here")
 seconds=8
 concurrency=32
+rounds=3
 build=yes
 while (($#)); do
   case $1 in
     --no-build) build=no ;;
     --seconds) seconds=$2; shift ;;
     --concurrency) concurrency=$2; shift ;;
-    -h | --help) sed -n '2,13s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    --rounds) rounds=$2; shift ;;
+    -h | --help) sed -n '2,14s/^# \{0,1\}//p' "$0"; exit 0 ;;
     *) echo "unknown option $1; see --help" >&2; exit 2 ;;
   esac
   shift
@@ -74,12 +77,26 @@ value() { tr '\t' '\n' <<<"$2" | sed -n "s/^$1=//p"; }                      # NA
 measure() { taskset -c "$load_core" "$load" "$@" --seconds "$seconds" --warm-up 2 --expect "${expect:-mock provider}"; }
 resident() { sed -n 's/^VmRSS:[[:space:]]*\([0-9]*\) kB/\1/p' "/proc/$1/status"; }
 mib() { awk "BEGIN { printf \"%.1f MB\", $1 * 1024 / 1000000 }"; }
-row() { printf '%-42s %10s %9s %9s %12s %10s\n' "$@"; }
-row_of() { # LABEL LINE; without a process to look at there is no CPU time and no memory
+row() { printf '%-42s %10s %9s %9s %12s %8s %10s\n' "$@"; }
+row_of() { # LABEL LINE [RATIO]; without a process to look at there is no CPU time and no memory
   local cpu memory=-
   cpu=$(value cpu_us "$2")
   if [[ $(value rss_kib "$2") == 0 ]]; then cpu=-; else memory=$(mib "$(value rss_kib "$2")"); fi
-  row "$1" "$(value per_second "$2")" "$(value p50_us "$2")" "$(value p99_us "$2")" "$cpu" "$memory"
+  row "$1" "$(value per_second "$2")" "$(value p50_us "$2")" "$(value p99_us "$2")" "$cpu" "${3:--}" "$memory"
+}
+# middle NAME LINE…: the line whose value is the median.
+middle() {
+  local name=$1 each
+  shift
+  for each in "$@"; do printf '%s\t%s\n' "$(value "$name" "$each")" "$each"; done | sort -n | sed -n "$((($# + 1) / 2))p" | cut -f 2-
+}
+# ratios A… B…: each of the first half divided by the one beside it in the second; the median, lowest and highest.
+ratios() {
+  local half=$(($# / 2)) i all=()
+  for ((i = 1; i <= half; i++)); do
+    all+=("$(awk "BEGIN { printf \"%.2f\", $(value cpu_us "${!i}") / $(value cpu_us "${@:half + i:1}") }")")
+  done
+  printf '%s\n' "${all[@]}" | sort -n | awk '{ a[NR] = $1 } END { printf "%.1f (%.1f to %.1f)", a[int((NR + 1) / 2)], a[1], a[NR] }'
 }
 
 configure() { # FILE DATA PROVIDER
@@ -175,10 +192,11 @@ CONFIG
   done
   worker=$(cat "/proc/$nginx_pid/task/$nginx_pid/children")
   worker=${worker%% *}
-  nginx=$(measure direct --url "http://127.0.0.1:$port/v1/chat/completions" --concurrency "$concurrency" --pid "$worker")
-  nginx_stream=$(measure direct --url "http://127.0.0.1:$port/v1/chat/completions" --concurrency "$concurrency" --stream yes --pid "$worker")
-  stop "$nginx_pid"
+  nginx=http://127.0.0.1:$port/v1/chat/completions
 fi
+# Its lines, for the medians at the end.
+nginx_whole=()
+nginx_stream=()
 
 # ours LABEL DATA: the four measurements of one database.
 ours() {
@@ -189,8 +207,24 @@ ours() {
   sleep 1
   idle_kib=$(resident "$pid")
   local at=(--url "$url" --site "$site" --origin "$origin" --pid "$pid")
-  answers=$(measure answers "${at[@]}" --concurrency "$concurrency" --sessions 4000)
-  stream=$(measure answers "${at[@]}" --concurrency "$concurrency" --sessions 2000 --stream yes)
+  local whole=() stream=() beside=() beside_stream=() ratio=- ratio_stream=-
+  for _ in $(seq "$rounds"); do
+    if [[ -n $nginx ]]; then
+      beside+=("$(measure direct --url "$nginx" --concurrency "$concurrency" --pid "$worker")")
+    fi
+    whole+=("$(measure answers "${at[@]}" --concurrency "$concurrency" --sessions 4000)")
+    if [[ -n $nginx ]]; then
+      beside_stream+=("$(measure direct --url "$nginx" --concurrency "$concurrency" --stream yes --pid "$worker")")
+    fi
+    stream+=("$(measure answers "${at[@]}" --concurrency "$concurrency" --sessions 2000 --stream yes)")
+  done
+  if [[ -n $nginx ]]; then
+    ratio=$(ratios "${whole[@]}" "${beside[@]}")
+    # A whole answer of nginx is the yardstick of both.
+    ratio_stream=$(ratios "${stream[@]}" "${beside[@]}")
+    nginx_whole+=("${beside[@]}")
+    nginx_stream+=("${beside_stream[@]}")
+  fi
   first=$(measure answers "${at[@]}" --concurrency 1 --sessions 50 --stream yes)
   stop "$pid"
   configure "$work/serve.toml" "$2" "$provider/silent/v1"
@@ -198,8 +232,9 @@ ours() {
   waiting=$(taskset -c "$load_core" "$load" idle --url "$(member listening "$line")" --site "$site" --origin "$origin" \
     --provider "$provider" --count 1000 --pid "$pid")
   stop "$pid"
-  row_of "$1, whole answer" "$answers"
-  row_of "$1, 64 chunks streamed" "$stream"
+  row_of "$1, whole answer" "$(middle cpu_us "${whole[@]}")" "${ratio%% *}"
+  row_of "$1, 64 chunks streamed" "$(middle cpu_us "${stream[@]}")" "${ratio_stream%% *}"
+  facts+="$1: CPU time of $rounds rounds as multiples of what nginx took for a whole answer right before: whole $ratio, 64 chunks $ratio_stream"$'\n'
   facts+="$1: start to ready $began_ms ms; idle $(mib "$idle_kib"); 1,000 answers waiting $(mib "$(value rss_kib "$waiting")")"
   facts+=" (before $(mib "$(value rss_before_kib "$waiting")"), when the last had come $(mib "$(value rss_at_once_kib "$waiting")")); first chunk p50 $(value first_p50_us "$first") µs, p99"
   facts+=" $(value first_p99_us "$first") µs (direct $(value first_p50_us "$direct_first"), $(value first_p99_us "$direct_first"))"$'\n'
@@ -207,21 +242,22 @@ ours() {
 
 facts=
 echo
-echo "Server alone on core $server_core; load and provider on core $load_core; $concurrency connections, $seconds s each; $(nproc) cores"
+echo "Server alone on core $server_core; load and provider on core $load_core; $concurrency connections, $rounds rounds of $seconds s; $(nproc) cores"
 echo
-row "" "answers/s" "p50 µs" "p99 µs" "CPU µs each" "memory"
+row "" "answers/s" "p50 µs" "p99 µs" "CPU µs each" "x nginx" "memory"
 row_of "direct, whole answer" "$direct"
 row_of "direct, 64 chunks streamed" "$direct_stream"
-if [[ -n $nginx ]]; then
-  row_of "nginx as a proxy, whole answer" "$nginx"
-  row_of "nginx as a proxy, 64 chunks" "$nginx_stream"
-fi
 prepare "$work/sqlite"
 ours "Chatward on SQLite" "$work/sqlite"
 if [[ -n ${BENCH_POSTGRES_URL:-} ]]; then
   export DATABASE_URL=$BENCH_POSTGRES_URL
   prepare "$work/postgres"
   ours "Chatward on PostgreSQL" "$work/postgres"
+fi
+if [[ -n $nginx ]]; then
+  row_of "nginx as a proxy, whole answer" "$(middle cpu_us "${nginx_whole[@]}")" 1
+  row_of "nginx as a proxy, 64 chunks" "$(middle cpu_us "${nginx_stream[@]}")"
+  stop "$nginx_pid"
 fi
 echo
 printf '%s' "$facts"

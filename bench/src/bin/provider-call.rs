@@ -9,6 +9,7 @@ use chatward_bench::process::cpu_microseconds;
 use chatward_egress::{Egress, Reach};
 use chatward_providers::{
     ChatRequest, Deadlines, Delivery, Passage, Piece, Provider, ProviderKind, ProviderSet, ProviderSettings,
+    estimate_tokens,
 };
 use chatward_types::SystemClock;
 use std::sync::Arc;
@@ -82,12 +83,12 @@ fn request(delivery: Delivery) -> ChatRequest {
             title: "Shipping".into(),
             url: "https://shop.example/shipping".into(),
             text: Arc::clone(&text),
+            tokens: estimate_tokens(&text),
             score: 1.0,
-            quote: "Shipping to Canada costs 12 dollars.".into(),
         })
         .collect();
     ChatRequest {
-        system: "Answer from the passages. ".repeat(20),
+        system: "Answer from the passages. ".repeat(20).into(),
         messages: Vec::new(),
         question: "What does shipping to Canada cost?".to_owned(),
         from_sources: "Shipping to Canada costs 12 dollars. [1]".into(),
@@ -95,5 +96,6 @@ fn request(delivery: Delivery) -> ChatRequest {
         max_output_tokens: 500,
         temperature: 0.2,
         delivery,
+        counted: std::sync::OnceLock::new(),
     }
 }

@@ -16,6 +16,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper_util::client::legacy::connect::capture_connection;
+use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
@@ -103,9 +104,34 @@ impl Egress {
     /// # Errors
     /// The guard's refusal, a credential that does not belong there, or what [`CallFailure`] lists up to the
     /// response's head. An error status is no error here.
-    pub async fn call(&self, mut call: Call) -> Result<Response, CallError> {
+    pub fn call(&self, call: Call) -> impl Future<Output = Result<Response, CallError>> + Send {
+        // All that needs no waiting is done first, so that nothing of it has room in what waits.
         let start = Instant::now();
         let end = start + call.total_deadline.min(LONGEST_WAIT);
+        let waits = Waits {
+            connect: start + call.connect_deadline.min(LONGEST_WAIT),
+            first_byte: call.first_byte_deadline.min(LONGEST_WAIT),
+            end,
+        };
+        let (between, most) = (call.between_bytes_deadline.min(LONGEST_WAIT), call.max_response_bytes);
+        let way = self.way(call);
+        async move {
+            let timer = Box::pin(sleep_until(waits.connect.min(end)));
+            let (head, source, timer) = match way? {
+                Way::InPlace(pool, uri, request) => send_in_place(pool, uri, request, waits, timer).await?,
+                Way::Pooled(client, request) => Box::pin(send_pooled(client, *request, waits, timer)).await?,
+            };
+            let (status, headers) = head;
+            if Encoding::of(&headers) != Some(Encoding::Identity) {
+                return Err(CallError::new(CallFailure::BadEncoding));
+            }
+            let body = BodyStream::new(source, most, between, end, timer);
+            Ok(Response { status: status.as_u16(), headers, body })
+        }
+    }
+
+    /// The request as it goes out, and what it goes out over.
+    fn way(&self, call: Call) -> Result<Way<'_>, CallError> {
         check_url(&call.url, &call.reach)?;
         if call.method != Method::POST && call.method != Method::GET {
             return Err(bad_request());
@@ -120,36 +146,35 @@ impl Egress {
         if call.method == Method::POST {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
-        let waits = Waits { connect: start + call.connect_deadline.min(LONGEST_WAIT), end };
-        let timer = Box::pin(sleep_until(waits.connect.min(end)));
-        let body = std::mem::take(&mut call.body);
-        let (head, source, timer) = match self.in_place(&call.url, &call.reach) {
-            Some(pool) => send_in_place(pool, &call, uri, headers, body, waits, timer).await?,
-            None => {
-                let mut request = Request::new(Full::new(body));
-                *request.method_mut() = call.method.clone();
-                *request.headers_mut() = headers;
-                *request.uri_mut() = uri;
-                let client = self.client(&call.url, &call.reach)?;
-                Box::pin(send_pooled(client, &call, request, waits, timer)).await?
-            }
-        };
-        let (status, headers) = head;
-        if Encoding::of(&headers) != Some(Encoding::Identity) {
-            return Err(CallError::new(CallFailure::BadEncoding));
+        if let Some(pool) = self.in_place(&call.url, &call.reach) {
+            let host = uri.authority().and_then(|authority| HeaderValue::from_str(authority.as_str()).ok());
+            headers.insert(HOST, host.ok_or_else(bad_request)?);
+            let request = Outgoing::new(&call.method, &uri, &headers, call.body);
+            return Ok(Way::InPlace(pool, uri, request));
         }
-        let between = call.between_bytes_deadline.min(LONGEST_WAIT);
-        let body = BodyStream::new(source, call.max_response_bytes, between, end, timer);
-        Ok(Response { status: status.as_u16(), headers, body })
+        let mut request = Box::new(Request::new(Full::new(call.body)));
+        *request.method_mut() = call.method;
+        *request.headers_mut() = headers;
+        *request.uri_mut() = uri;
+        Ok(Way::Pooled(self.client(&call.url, &call.reach)?, request))
     }
+}
+
+/// How a request goes out.
+enum Way<'a> {
+    /// Over a connection that the call drives.
+    InPlace(&'a Arc<PlainPool>, Uri, Outgoing),
+    /// Over one of the library's.
+    Pooled(&'a HttpClient, Box<Request<Full<Bytes>>>),
 }
 
 type Timer = Pin<Box<Sleep>>;
 
-/// Until when there must be a connection, and until when all must be over.
+/// Until when there must be a connection, how long from then to the response's head, and until when all must be over.
 #[derive(Clone, Copy)]
 struct Waits {
     connect: Instant,
+    first_byte: Duration,
     end: Instant,
 }
 
@@ -159,8 +184,8 @@ impl Waits {
     }
 
     /// The limit of the wait for the response's head, which begins now.
-    fn first_byte(&self, call: &Call, timer: &mut Timer) -> Instant {
-        let limit = Instant::now() + call.first_byte_deadline.min(LONGEST_WAIT);
+    fn first_byte(&self, timer: &mut Timer) -> Instant {
+        let limit = Instant::now() + self.first_byte;
         timer.as_mut().reset(limit.min(self.end));
         limit
     }
@@ -170,38 +195,34 @@ impl Waits {
 type Answer = ((StatusCode, HeaderMap), Source, Timer);
 
 /// Over a connection that this call drives.
-async fn send_in_place(
+#[expect(clippy::manual_async_fn, reason = "an async fn has room for each argument twice, and many of these wait")]
+fn send_in_place(
     pool: &Arc<PlainPool>,
-    call: &Call,
     uri: Uri,
-    mut headers: HeaderMap,
-    body: Bytes,
+    request: Outgoing,
     waits: Waits,
     mut timer: Timer,
-) -> Result<Answer, CallError> {
-    let host = uri.authority().and_then(|authority| HeaderValue::from_str(authority.as_str()).ok());
-    headers.insert(HOST, host.ok_or_else(bad_request)?);
-    let request = Outgoing::new(&call.method, &uri, &headers, body);
-    drop(headers);
-    let exchange = tokio::select! {
-        biased;
-        exchange = pool.connect(&uri) => exchange?,
-        () = timer.as_mut() => return Err(waits.timed_out(waits.connect, CallFailure::ConnectTimeout)),
-    };
-    let limit = waits.first_byte(call, &mut timer);
-    tokio::select! {
-        biased;
-        answer = pool.send(exchange, &uri, request) => {
-            answer.map(|(status, headers, reading)| ((status, headers), Source::InPlace(reading), timer))
+) -> impl Future<Output = Result<Answer, CallError>> + Send {
+    async move {
+        let exchange = tokio::select! {
+            biased;
+            exchange = pool.connect(&uri) => exchange?,
+            () = timer.as_mut() => return Err(waits.timed_out(waits.connect, CallFailure::ConnectTimeout)),
+        };
+        let limit = waits.first_byte(&mut timer);
+        tokio::select! {
+            biased;
+            answer = pool.send(exchange, &uri, request) => {
+                answer.map(|(status, headers, reading)| ((status, headers), Source::InPlace(reading), timer))
+            }
+            () = timer.as_mut() => Err(waits.timed_out(limit, CallFailure::FirstByteTimeout)),
         }
-        () = timer.as_mut() => Err(waits.timed_out(limit, CallFailure::FirstByteTimeout)),
     }
 }
 
 /// Over the library's pool, which drives its connections by itself.
 async fn send_pooled(
     client: &HttpClient,
-    call: &Call,
     mut request: Request<Full<Bytes>>,
     waits: Waits,
     mut timer: Timer,
@@ -217,7 +238,7 @@ async fn send_pooled(
     if let Some(response) = early {
         return Ok(answered(response, timer));
     }
-    let limit = waits.first_byte(call, &mut timer);
+    let limit = waits.first_byte(&mut timer);
     tokio::select! {
         biased;
         response = response => Ok(answered(response?, timer)),

@@ -53,7 +53,7 @@ pub enum Language {
 }
 
 /// Tag, language and stemmer, once.
-const TABLE: [(&str, Language, Option<Algorithm>); 20] = [
+const TABLE: [(&str, Language, Option<Algorithm>); Language::COUNT] = [
     ("und", Language::Other, None),
     ("en", Language::English, Some(Algorithm::English)),
     ("de", Language::German, Some(Algorithm::German)),
@@ -77,6 +77,9 @@ const TABLE: [(&str, Language, Option<Algorithm>); 20] = [
 ];
 
 impl Language {
+    /// How many there are.
+    pub(crate) const COUNT: usize = 20;
+
     /// The language of a tag such as `de`, `de-AT` or `EN_us`; a well-formed tag of another language is
     /// [`Language::Other`], an empty or malformed one is `None`.
     pub fn from_tag(tag: &str) -> Option<Self> {

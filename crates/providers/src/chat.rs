@@ -3,7 +3,7 @@
 //! Owns: the request, its passages, and the pieces of an answer. Never does: I/O, or anything of one provider alone.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Who said a message of the conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -30,7 +30,7 @@ pub struct ChatMessage {
     /// Who said it.
     pub role: Role,
     /// What was said.
-    pub text: String,
+    pub text: Arc<str>,
 }
 
 /// A passage of the site's knowledge that may hold the answer.
@@ -44,6 +44,8 @@ pub struct Passage {
     pub url: Arc<str>,
     /// The passage.
     pub text: Arc<str>,
+    /// What [`crate::estimate_passage_tokens`] says of the three: a passage is sent again and again, and counted once.
+    pub tokens: u32,
     /// How well it fits the question; comparable within one request only.
     pub score: f32,
 }
@@ -92,7 +94,7 @@ pub enum Delivery {
 #[derive(Clone)]
 pub struct ChatRequest {
     /// The rules for the model. The passages are appended to it by this crate, as quoted material.
-    pub system: String,
+    pub system: Arc<str>,
     /// The earlier turns, oldest first, without the question. The caller caps their number and length.
     pub messages: Vec<ChatMessage>,
     /// The visitor's question; sent as the last turn.
@@ -107,6 +109,8 @@ pub struct ChatRequest {
     pub temperature: f32,
     /// Streamed or whole.
     pub delivery: Delivery,
+    /// What [`crate::estimate_request_tokens`] said; empty until it is asked.
+    pub counted: OnceLock<u32>,
 }
 
 /// What an answer cost in tokens.
@@ -171,14 +175,15 @@ mod tests {
     fn a_printed_request_shows_nothing_that_anybody_wrote() {
         let canary = ["can", "ary"].concat();
         let request = ChatRequest {
-            system: canary.clone(),
-            messages: vec![ChatMessage { role: Role::User, text: canary.clone() }],
+            system: canary.as_str().into(),
+            messages: vec![ChatMessage { role: Role::User, text: canary.as_str().into() }],
             question: canary.clone(),
             passages: Arc::from([]),
             from_sources: "From the sources. [1]".into(),
             max_output_tokens: 1,
             temperature: 0.0,
             delivery: Delivery::Whole,
+            counted: OnceLock::new(),
         };
         let printed = format!("{request:?} {:?}", request.messages);
         assert!(!printed.contains(&canary) && printed.contains("question_bytes: 6"), "{printed}");

@@ -31,8 +31,13 @@ pub fn estimate_tokens(text: &str) -> u32 {
 /// What a chat API adds around each message, at most.
 const PER_MESSAGE: u32 = 6;
 
-/// An estimate of the tokens of the whole prompt, passages and framing included.
+/// An estimate of the tokens of the whole prompt, passages and framing included. A request is counted once: what is
+/// changed in it afterwards does not count.
 pub fn estimate_request_tokens(request: &ChatRequest) -> u32 {
+    *request.counted.get_or_init(|| count_request(request))
+}
+
+fn count_request(request: &ChatRequest) -> u32 {
     let mut total = crate::prompt::FRAME_TOKENS
         .saturating_add(estimate_tokens(&request.system))
         .saturating_add(estimate_tokens(&request.question))
@@ -41,13 +46,14 @@ pub fn estimate_request_tokens(request: &ChatRequest) -> u32 {
         total = total.saturating_add(estimate_tokens(&message.text)).saturating_add(PER_MESSAGE);
     }
     for passage in request.passages.iter() {
-        total = total
-            .saturating_add(estimate_tokens(&passage.title))
-            .saturating_add(estimate_tokens(&passage.url))
-            .saturating_add(estimate_tokens(&passage.text))
-            .saturating_add(PER_MESSAGE);
+        total = total.saturating_add(passage.tokens).saturating_add(PER_MESSAGE);
     }
     total
+}
+
+/// The same for a passage: its title, its address and its text.
+pub fn estimate_passage_tokens(title: &str, url: &str, text: &str) -> u32 {
+    estimate_tokens(title).saturating_add(estimate_tokens(url)).saturating_add(estimate_tokens(text))
 }
 
 #[cfg(test)]

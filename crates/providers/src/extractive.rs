@@ -40,7 +40,7 @@ mod tests {
     use std::sync::Arc;
 
     fn passage(number: u32, score: f32, text: &str) -> Passage {
-        Passage { number, title: Arc::from("t"), url: Arc::from("u"), text: Arc::from(text), score }
+        Passage { number, title: Arc::from("t"), url: Arc::from("u"), text: Arc::from(text), tokens: 1, score }
     }
 
     #[test]

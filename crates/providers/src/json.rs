@@ -41,7 +41,24 @@ fn first_to_escape(bytes: &[u8]) -> Option<usize> {
     let clean = blocks.iter().take_while(|block| block.iter().fold(0, |found, byte| found | needs_escape(*byte)) == 0);
     let from = clean.count() * 32;
     debug_assert!(rest.len() <= bytes.len() - from);
+    let (words, _) = bytes[from..].as_chunks::<8>();
+    for (at, word) in words.iter().enumerate() {
+        let found = need_escape(u64::from_le_bytes(*word));
+        if found != 0 {
+            return Some(from + at * 8 + found.trailing_zeros() as usize / 8);
+        }
+    }
+    let from = from + words.len() * 8;
     bytes[from..].iter().position(|byte| needs_escape(*byte) != 0).map(|at| from + at)
+}
+
+/// The same for eight bytes at once: the lowest bit that is set is the highest of the first byte that needs an escape.
+/// Bits above that one mean nothing, since a borrow may have set them.
+fn need_escape(word: u64) -> u64 {
+    const ONES: u64 = u64::from_le_bytes([1; 8]);
+    let below = |word: u64, least: u8| word.wrapping_sub(ONES * u64::from(least)) & !word;
+    let is = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
+    (below(word, 0x20) | is(b'"') | is(b'\\')) & (ONES << 7)
 }
 
 fn needs_escape(byte: u8) -> u8 {

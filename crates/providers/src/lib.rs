@@ -32,7 +32,7 @@ pub use answering::{Answering, UsageSource};
 pub use breaker::{Breaker, BreakerSettings, BreakerState, Permit};
 pub use chat::{ChatMessage, ChatRequest, Delivery, Finish, FromSources, Passage, Piece, Role, Usage};
 pub use error::{Attempt, FailureClass, Observer, ProviderError, SettingsError};
-pub use estimate::{estimate_request_tokens, estimate_tokens};
+pub use estimate::{estimate_passage_tokens, estimate_request_tokens, estimate_tokens};
 pub use extractive::cited_numbers;
 pub use key::{KeyProblem, validate_key};
 pub use price::Price;

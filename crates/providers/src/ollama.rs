@@ -141,7 +141,7 @@ mod tests {
     #[test]
     fn the_body_is_what_ollama_takes() {
         let request = ChatRequest {
-            system: "Rules".to_owned(),
+            system: "Rules".into(),
             messages: Vec::new(),
             question: "Q".to_owned(),
             passages: Arc::from([]),
@@ -149,6 +149,7 @@ mod tests {
             max_output_tokens: 77,
             temperature: 0.5,
             delivery: Delivery::Streamed,
+            counted: std::sync::OnceLock::new(),
         };
         let mut out = Vec::new();
         write_body("llama3.2", &request, &mut out);

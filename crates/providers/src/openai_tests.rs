@@ -7,14 +7,15 @@ use std::sync::Arc;
 
 fn request(delivery: Delivery) -> ChatRequest {
     ChatRequest {
-        system: "Rules \"quoted\" \u{1F600}".to_owned(),
-        messages: vec![ChatMessage { role: Role::User, text: "earlier\n\u{0}".to_owned() }],
+        system: "Rules \"quoted\" \u{1F600}".into(),
+        messages: vec![ChatMessage { role: Role::User, text: "earlier\n\u{0}".into() }],
         question: "And?".to_owned(),
         passages: Arc::from([]),
         from_sources: "From the sources. [1]".into(),
         max_output_tokens: 500,
         temperature: 0.25,
         delivery,
+        counted: std::sync::OnceLock::new(),
     }
 }
 

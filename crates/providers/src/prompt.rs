@@ -59,7 +59,7 @@ fn write_passages(out: &mut Vec<u8>, passages: &[Passage]) {
 /// Writes a passage so that it cannot close the marks around it.
 fn write_quoted(out: &mut Vec<u8>, text: &str) {
     let mut rest = text;
-    while let Some(at) = rest.find('<') {
+    while let Some(at) = memchr::memchr(b'<', rest.as_bytes()) {
         let (before, tag) = rest.split_at(at);
         write_text(out, before);
         write_text(out, if is_mark(tag) { "\u{2039}" } else { "<" });
@@ -81,14 +81,15 @@ mod tests {
 
     fn request(passages: Vec<Passage>) -> ChatRequest {
         ChatRequest {
-            system: "You are the shop's \"assistant\".".to_owned(),
-            messages: vec![ChatMessage { role: Role::Assistant, text: "Hello\n".to_owned() }],
+            system: "You are the shop's \"assistant\".".into(),
+            messages: vec![ChatMessage { role: Role::Assistant, text: "Hello\n".into() }],
             question: "Why?".to_owned(),
             passages: passages.into(),
             from_sources: "From the sources. [1]".into(),
             max_output_tokens: 500,
             temperature: 0.2,
             delivery: Delivery::Whole,
+            counted: std::sync::OnceLock::new(),
         }
     }
 
@@ -98,6 +99,7 @@ mod tests {
             title: Arc::from("Shipping"),
             url: Arc::from("https://shop.example/shipping"),
             text: Arc::from(text),
+            tokens: crate::estimate_tokens(text),
             score: 1.0,
         }
     }

@@ -12,6 +12,9 @@ pub trait Named: Copy + Send + Sync + 'static {
     const PREFIX: &'static str;
 }
 
+/// Random bytes of an id.
+const RANDOM: usize = 10;
+
 /// A typed identifier.
 pub struct Id<T: Named>(Uuid, PhantomData<fn() -> T>);
 
@@ -28,11 +31,14 @@ impl<T: Named> Id<T> {
     /// # Errors
     /// When the entropy source fails.
     pub fn generate(clock: &dyn Clock, entropy: &dyn Entropy) -> crate::Result<Self> {
-        let mut random = [0_u8; 10];
+        let mut random = [0_u8; RANDOM];
         entropy.fill(&mut random)?;
-        let milliseconds = u64::try_from(clock.now() / 1000).unwrap_or(0);
-        let uuid = uuid::Builder::from_unix_timestamp_millis(milliseconds, &random).into_uuid();
-        Ok(Self(uuid, PhantomData))
+        Ok(Self::of(clock.now(), &random))
+    }
+
+    fn of(now: crate::Timestamp, random: &[u8; RANDOM]) -> Self {
+        let milliseconds = u64::try_from(now / 1000).unwrap_or(0);
+        Self(uuid::Builder::from_unix_timestamp_millis(milliseconds, random).into_uuid(), PhantomData)
     }
 
     /// The id of these 16 bytes.
@@ -43,6 +49,52 @@ impl<T: Named> Id<T> {
     /// The raw 16 bytes.
     pub fn as_bytes(&self) -> &[u8; 16] {
         self.0.as_bytes()
+    }
+
+    /// The text form, without memory of its own.
+    pub fn text(&self) -> IdText {
+        const { assert!(T::PREFIX.len() < IdText::MOST - 32) };
+        let mut bytes = [0; IdText::MOST];
+        let (prefix, rest) = bytes.split_at_mut(T::PREFIX.len());
+        prefix.copy_from_slice(T::PREFIX.as_bytes());
+        rest[0] = b'_';
+        self.0.simple().encode_lower(&mut rest[1..]);
+        IdText { bytes, length: T::PREFIX.len() + 33 }
+    }
+}
+
+/// Three new ids of one moment, in this order, for the price of one: asking for randomness costs more than its bytes.
+///
+/// # Errors
+/// When the entropy source fails.
+pub fn generate_three<A: Named, B: Named, C: Named>(
+    clock: &dyn Clock,
+    entropy: &dyn Entropy,
+) -> crate::Result<(Id<A>, Id<B>, Id<C>)> {
+    let mut random = [[0_u8; RANDOM]; 3];
+    entropy.fill(random.as_flattened_mut())?;
+    let (now, [a, b, c]) = (clock.now(), random);
+    Ok((Id::of(now, &a), Id::of(now, &b), Id::of(now, &c)))
+}
+
+/// The text form of an id; reads as a `str`.
+#[derive(Debug, Clone, Copy)]
+pub struct IdText {
+    bytes: [u8; Self::MOST],
+    length: usize,
+}
+
+impl IdText {
+    /// As long as the longest prefix, an underscore and 32 digits may be.
+    const MOST: usize = 40;
+}
+
+impl std::ops::Deref for IdText {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        // A prefix and digits in ASCII are always text.
+        str::from_utf8(&self.bytes[..self.length]).unwrap_or_default()
     }
 }
 
@@ -75,8 +127,7 @@ impl<T: Named> std::hash::Hash for Id<T> {
 }
 impl<T: Named> fmt::Display for Id<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut digits = [0_u8; 32];
-        write!(f, "{}_{}", T::PREFIX, self.0.simple().encode_lower(&mut digits))
+        f.write_str(&self.text())
     }
 }
 impl<T: Named> fmt::Debug for Id<T> {
@@ -101,7 +152,7 @@ impl<T: Named> FromStr for Id<T> {
 }
 impl<T: Named> serde::Serialize for Id<T> {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        serializer.serialize_str(&self.text())
     }
 }
 impl<'de, T: Named> serde::Deserialize<'de> for Id<T> {
@@ -216,6 +267,7 @@ mod tests {
         let id = SiteId::generate(&Fixed, &Fixed).expect("an id");
         let text = id.to_string();
         assert!(text.starts_with("site_") && text.len() == 37);
+        assert_eq!(*id.text(), text);
         assert_eq!(text.parse::<SiteId>(), Ok(id));
         assert!(text.parse::<OwnerId>().is_err(), "another kind's id is refused");
         assert!(text.to_uppercase().parse::<SiteId>().is_err());

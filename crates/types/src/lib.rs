@@ -16,8 +16,8 @@ pub use clock::{Clock, DAY, Entropy, HOUR, MINUTE, SECOND, SystemClock, Timestam
 pub use error::{BoxedSource, Error, Kind, Result};
 pub use event::{Event, EventName, Outcome, Severity};
 pub use id::{
-    ConversationId, DeviceId, FeedbackId, Id, IdError, InvitationId, JobId, LoginId, MessageId, NodeId, OwnerId,
-    PageId, ReceiptId, RequestId, SessionId, SiteId, UsageId, UserId,
+    ConversationId, DeviceId, FeedbackId, Id, IdError, IdText, InvitationId, JobId, LoginId, MessageId, NodeId,
+    OwnerId, PageId, ReceiptId, RequestId, SessionId, SiteId, UsageId, UserId, generate_three,
 };
 pub use key_scope::{KeyScope, KeyScopes};
 pub use secret::Secret;

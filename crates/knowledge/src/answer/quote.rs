@@ -67,8 +67,9 @@ pub fn quote_of<'a>(query: &Query, heading: &str, text: &'a str, read: &Sentence
     let ranges = &read.ranges[..];
     let weights: Vec<f32> = query.weights().collect();
     let total: f32 = weights.iter().sum::<f32>().max(f32::MIN_POSITIVE);
-    let above = query.measure(&read.heading);
-    let found: Vec<Vec<f32>> = read.readings.iter().map(|sentence| query.measure(sentence)).collect();
+    let above: Vec<f32> = query.measure(&read.heading).collect();
+    let mut found = Table { cells: Vec::with_capacity(ranges.len() * weights.len()), width: weights.len() };
+    found.cells.extend(read.readings.iter().flat_map(|sentence| query.measure(sentence)));
     if ranges.is_empty() {
         return Quote { text: "", measure: 0.0 };
     }
@@ -76,7 +77,7 @@ pub fn quote_of<'a>(query: &Query, heading: &str, text: &'a str, read: &Sentence
     let adds = |has: &[f32]| has.iter().zip(&above).any(|(has, above)| has > above);
     let (from, to) = if asked_above {
         (0, 0)
-    } else if found.iter().any(|has| adds(has)) {
+    } else if (0..ranges.len()).any(|sentence| adds(found.row(sentence))) {
         choose(ranges, &weights, &above, &found)
     } else {
         // The heading says all that the text says of the question, so the section from its start is the answer.
@@ -89,24 +90,38 @@ pub fn quote_of<'a>(query: &Query, heading: &str, text: &'a str, read: &Sentence
     };
     let to = lengthen(text, ranges, from, to, asked_above);
     let mut has = above;
-    for more in &found[from..=to] {
-        merge(&mut has, more);
+    for sentence in from..=to {
+        merge(&mut has, found.row(sentence));
     }
     Quote { text: cut(&text[ranges[from].start..ranges[to].end]), measure: sum(&weights, &has) / total }
 }
 
+/// How far each sentence has each word of the question.
+struct Table {
+    cells: Vec<f32>,
+    width: usize,
+}
+
+impl Table {
+    fn row(&self, sentence: usize) -> &[f32] {
+        &self.cells[sentence * self.width..(sentence + 1) * self.width]
+    }
+}
+
 /// The neighbours that cover most of the question, each further one having to be worth it. What the heading covers
 /// counts nearly as if each sentence said it, so that the sentence which adds something wins.
-fn choose(ranges: &[Range<usize>], weights: &[f32], above: &[f32], found: &[Vec<f32>]) -> (usize, usize) {
+fn choose(ranges: &[Range<usize>], weights: &[f32], above: &[f32], found: &Table) -> (usize, usize) {
     let total = weights.iter().sum::<f32>().max(f32::MIN_POSITIVE);
     let mut best = (f32::MIN, 0, 0);
+    let mut has = Vec::with_capacity(above.len());
     for from in 0..ranges.len() {
-        let mut has: Vec<f32> = above.iter().map(|above| above * FROM_ABOVE).collect();
+        has.clear();
+        has.extend(above.iter().map(|above| above * FROM_ABOVE));
         for to in from..ranges.len().min(from + MAX_SENTENCES) {
             if to > from && ranges[to].end - ranges[from].start > MAX_BYTES {
                 break;
             }
-            merge(&mut has, &found[to]);
+            merge(&mut has, found.row(to));
             let measure = sum(weights, &has) / total - WORTH * (to - from) as f32;
             if measure > best.0 {
                 best = (measure, from, to);

@@ -55,8 +55,7 @@ pub(super) struct Word {
 
 #[derive(Debug)]
 pub(super) struct Form {
-    pub(super) term: Box<str>,
-    /// The fingerprint of `term`.
+    /// The fingerprint of the term, which stands for it.
     print: u64,
     /// Its place in the index, if the index has it.
     pub(super) place: Option<usize>,
@@ -98,12 +97,6 @@ impl Reading {
     }
 }
 
-impl Form {
-    fn new(term: &str, place: Option<usize>, factor: f32, stands_for: f32) -> Self {
-        Self { term: term.into(), print: fingerprint::of(term.as_bytes()), place, factor, stands_for }
-    }
-}
-
 impl Index {
     /// Analyses a question against this index.
     pub fn analyse(&self, question: &str) -> Query {
@@ -111,16 +104,17 @@ impl Index {
         let units = self.ordinals.len().max(1) as f32;
         let rarest = rarity(units, 0.0).max(f32::MIN_POSITIVE);
         self.vocabulary.analyser().terms(question, |term| {
-            if words.len() >= MAX_WORDS || words.iter().any(|word| *word.forms[0].term == *term.text) {
+            let print = fingerprint::of(term.text.as_bytes());
+            if words.len() >= MAX_WORDS || words.iter().any(|word| word.forms[0].print == print) {
                 return;
             }
             let place = self.find(term.text);
-            let mut forms = vec![Form::new(term.text, place, 1.0, 1.0)];
+            let mut forms = vec![Form { print, place, factor: 1.0, stands_for: 1.0 }];
             let mut asks = None;
             let mut known = place.is_some();
             if !term.stop {
                 asks = self.vocabulary.asks_for(term.text);
-                self.other_forms(term.text, term.pair, &mut forms);
+                self.other_forms(term.text, term.pair, known, &mut forms);
                 known = forms.iter().any(|form| form.place.is_some());
             }
             let rare = place.map_or(rarest, |place| self.terms[place].rarity);
@@ -156,10 +150,13 @@ impl Index {
         Reading::of(&self.vocabulary, text)
     }
 
-    fn other_forms(&self, term: &str, pair: bool, forms: &mut Vec<Form>) {
+    /// The other forms of a term, of which it is `known` whether the index has it.
+    fn other_forms(&self, term: &str, pair: bool, known: bool, forms: &mut Vec<Form>) {
         let mut add = |term: &str, worth: Worth| {
-            if forms.len() < MAX_FORMS && forms.iter().all(|form| *form.term != *term) {
-                forms.push(Form::new(term, self.find(term), worth.ranking, worth.answering));
+            let print = fingerprint::of(term.as_bytes());
+            if forms.len() < MAX_FORMS && forms.iter().all(|form| form.print != print) {
+                let (place, factor, stands_for) = (self.find(term), worth.ranking, worth.answering);
+                forms.push(Form { print, place, factor, stands_for });
             }
         };
         for alike in self.vocabulary.alike(term) {
@@ -171,7 +168,6 @@ impl Index {
         if pair || term.len() < 4 || term.bytes().any(|byte| byte.is_ascii_digit()) {
             return;
         }
-        let known = self.find(term).is_some();
         let compounds = self.language().compounds();
         if compounds && !known {
             let parts = self.split(term);
@@ -265,8 +261,8 @@ impl Query {
     }
 
     /// How far a text has each word, 0 to 1, in the order of the words. It never has one that means nothing.
-    pub(crate) fn measure(&self, text: &Reading) -> Vec<f32> {
-        let has = |word: &Word| {
+    pub(crate) fn measure<'a>(&'a self, text: &'a Reading) -> impl Iterator<Item = f32> + 'a {
+        let has = move |word: &Word| {
             if word.weight == 0.0 {
                 return 0.0;
             }
@@ -277,10 +273,10 @@ impl Query {
             let found = word.forms.iter().filter(|form| text.prints.binary_search(&form.print).is_ok());
             found.map(|form| form.stands_for).fold(0.0, f32::max)
         };
-        self.words.iter().map(has).collect()
+        self.words.iter().map(has)
     }
 
-    /// The weights of the words, in the same order as [`Self::measure`] fills.
+    /// The weights of the words, in the same order as [`Self::measure`] goes through them.
     pub(crate) fn weights(&self) -> impl Iterator<Item = f32> + '_ {
         self.words.iter().map(|word| word.weight)
     }

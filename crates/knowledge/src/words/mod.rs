@@ -6,10 +6,12 @@
 //! anything that changes them must raise `index::segment::VERSION`.
 
 mod fold;
+mod remembered;
 mod script;
 mod stop;
 
 use crate::language::Language;
+use remembered::Stems;
 use rust_stemmers::Stemmer;
 use std::borrow::Cow;
 use std::fmt;
@@ -34,14 +36,15 @@ pub struct Term<'a> {
 /// Turns text into terms for one language.
 pub struct Analyser {
     language: Language,
-    stemmer: Option<Stemmer>,
+    stemmer: Option<(Stemmer, &'static Stems)>,
     stops: &'static stop::StopWords,
 }
 
 impl Analyser {
     /// The analyser of `language`.
     pub fn new(language: Language) -> Self {
-        Self { language, stemmer: language.algorithm().map(Stemmer::create), stops: stop::stop_words(language) }
+        let stemmer = language.algorithm().map(|algorithm| (Stemmer::create(algorithm), remembered::of(language)));
+        Self { language, stemmer, stops: stop::stop_words(language) }
     }
 
     /// The language it analyses.
@@ -129,23 +132,28 @@ impl Analyser {
         if fold::writes_stress(self.language) && !word.is_ascii() {
             *word = fold::without_stress(word);
         }
-        let stemmed = self.stem(word);
-        let mut folded = fold::fold(&stemmed);
-        if folded.len() > MAX_TERM_BYTES {
-            cut(folded.to_mut(), MAX_TERM_BYTES);
-        }
-        if !folded.is_empty() {
-            visit(Term { text: &folded, stop, pair: false });
+        let mut tell = |term: &str| {
+            if !term.is_empty() {
+                visit(Term { text: term, stop, pair: false });
+            }
+        };
+        match &self.stemmer {
+            Some((stemmer, stems)) if word.len() > 2 && !word.bytes().any(|b| b.is_ascii_digit()) => {
+                tell(&stems.get(word, || folded(&stemmer.stem(word)).into()));
+            }
+            _ => tell(&folded(word)),
         }
         word.clear();
     }
+}
 
-    fn stem<'a>(&self, word: &'a str) -> Cow<'a, str> {
-        match &self.stemmer {
-            Some(stemmer) if word.len() > 2 && !word.bytes().any(|b| b.is_ascii_digit()) => stemmer.stem(word),
-            _ => Cow::Borrowed(word),
-        }
+/// Without accents, and no longer than a term may be.
+fn folded(word: &str) -> Cow<'_, str> {
+    let mut folded = fold::fold(word);
+    if folded.len() > MAX_TERM_BYTES {
+        cut(folded.to_mut(), MAX_TERM_BYTES);
     }
+    folded
 }
 
 impl fmt::Debug for Analyser {

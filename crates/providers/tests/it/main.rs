@@ -91,17 +91,19 @@ fn request(delivery: Delivery) -> ChatRequest {
         title: "Shipping".into(),
         url: "https://shop.example/shipping".into(),
         text: "Shipping to Canada costs 12 dollars. It takes five days.".into(),
+        tokens: 40,
         score: 3.0,
     };
     ChatRequest {
-        system: "Answer from the passages.".to_owned(),
-        messages: vec![ChatMessage { role: Role::User, text: "Hello".to_owned() }],
+        system: "Answer from the passages.".into(),
+        messages: vec![ChatMessage { role: Role::User, text: "Hello".into() }],
         question: "What does shipping to Canada cost?".to_owned(),
         passages: Arc::from([passage]),
         from_sources: "From the sources. [1]".into(),
         max_output_tokens: 500,
         temperature: 0.2,
         delivery,
+        counted: std::sync::OnceLock::new(),
     }
 }
 

@@ -4,13 +4,23 @@
 
 use chatward_types::{DAY, Timestamp};
 
-/// `2026-11-21T01:02:03.000004Z`.
+/// `2026-11-21T01:02:03.000004Z`. A year of more than four digits is written as 9999, one before the first as 0000.
 pub fn rfc3339(at: Timestamp) -> String {
     let (year, month, day) = date(at.div_euclid(DAY));
     let inside = at.rem_euclid(DAY);
     let (seconds, micro) = (inside / 1_000_000, inside % 1_000_000);
     let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micro:06}Z")
+    let mut text = *b"0000-00-00T00:00:00.000000Z";
+    let year = year.clamp(0, 9999);
+    for (at, digits, mut number) in
+        [(0, 4, year), (5, 2, month), (8, 2, day), (11, 2, hour), (14, 2, minute), (17, 2, second), (20, 6, micro)]
+    {
+        for digit in text[at..at + digits].iter_mut().rev() {
+            *digit += u8::try_from(number % 10).unwrap_or_default();
+            number /= 10;
+        }
+    }
+    text.map(char::from).iter().collect()
 }
 
 /// The time that [`rfc3339`] wrote; `None` for any other text.
@@ -56,6 +66,8 @@ mod tests {
         assert_eq!(rfc3339(1_700_000_000_123_456), "2023-11-14T22:13:20.123456Z");
         assert_eq!(rfc3339(951_782_400_000_000), "2000-02-29T00:00:00.000000Z");
         assert_eq!(rfc3339(4_107_542_399_999_999), "2100-02-28T23:59:59.999999Z");
+        assert_eq!(rfc3339(-62_167_219_200_000_001), "0000-12-31T23:59:59.999999Z");
+        assert_eq!(&rfc3339(i64::MAX)[..5], "9999-");
         assert_eq!(parse("2026-02-30T00:00:00.000000Z"), None);
         assert_eq!(parse("yesterday"), None);
     }

@@ -35,15 +35,16 @@ pub(super) struct Shown {
 
 impl Shown {
     pub(super) fn of(request: &Request, health: bool) -> Self {
-        let is_token = people::is_access_token(request.headers());
-        Self {
-            health,
-            sign_in: routes::IN_LOCKDOWN.contains(&request.uri().path()),
-            token: bearer(request.headers())
-                .or_else(|| cookies::access(request.headers()))
-                .filter(|_| is_token)
-                .map(Arc::from),
-        }
+        let token = match bearer(request.headers()) {
+            Some(text) => Some(text).filter(|text| people::is_signed(text)),
+            None => cookies::access(request.headers()),
+        };
+        Self { health, sign_in: routes::IN_LOCKDOWN.contains(&request.uri().path()), token: token.map(Arc::from) }
+    }
+
+    /// `token` to keep, which is the copy that this keeps already where it is the same.
+    pub(super) fn keep(&self, token: &str) -> Arc<str> {
+        self.token.as_ref().filter(|own| ***own == *token).map_or_else(|| Arc::from(token), Arc::clone)
     }
 
     /// Whether a lockdown is not for it: a probe, an administrator, or a login where that is allowed.

@@ -4,6 +4,7 @@
 //! Every front passes here; none has a copy of its own.
 
 use super::cors::{self, Origin};
+use super::gate::Shown;
 use super::signed::{self, Held};
 use super::{Answered, Client, cookies, devices, headers, key_sites, keys, people, sockets};
 use crate::app::App;
@@ -162,8 +163,13 @@ async fn admit(
         Policy::Visitor => {
             refuse_strange_origin(app, client, origin, request.headers())?;
             let news = app.tokens.changes();
-            let visitor = authenticate(app, client, request.headers())?;
-            held = bearer(request.headers()).map(|token| Held::new(token, news, Arc::clone(&visitor)));
+            let token = bearer(request.headers());
+            let visitor = authenticate(app, client, token)?;
+            held = token.map(|token| {
+                let shown = request.extensions().get::<Shown>();
+                let token = shown.map_or_else(|| Arc::from(token), |shown| shown.keep(token));
+                Held::new(token, news, Arc::clone(&visitor))
+            });
             refuse_another_sites_origin(app, client, origin, &visitor)?;
             request.extensions_mut().insert(visitor);
         }
@@ -215,8 +221,8 @@ pub fn count(app: &App, group: Limit, client: &Client) -> Result<Option<Decision
     Err(ApiError::from(refusal).with_headers(fields))
 }
 
-fn authenticate(app: &App, client: &Client, headers: &HeaderMap) -> Result<Arc<Visitor>, ApiError> {
-    let visitor = bearer(headers).and_then(|token| verified::visitor(app, token));
+fn authenticate(app: &App, client: &Client, token: Option<&str>) -> Result<Arc<Visitor>, ApiError> {
+    let visitor = token.and_then(|token| verified::visitor(app, token));
     visitor.ok_or_else(|| refuse_session(app, client, None).into())
 }
 

@@ -67,6 +67,7 @@ async fn run_stack(app: App, mut request: Request, next: Next, public: bool) -> 
     request.extensions_mut().insert(client.clone());
 
     let shown = gate::Shown::of(&request, health);
+    request.extensions_mut().insert(shown.clone());
     let shut = if public { gate::ask(&app, &client, &shown).await } else { None };
     let early = match shut {
         Some(shut) => Some(ApiError::from(gate::refuse(&app, &client, shut)).into_response()),

@@ -18,8 +18,12 @@ use http::HeaderMap;
 
 /// Whether what the request has is a signed token, or a cookie, rather than a key.
 pub(super) fn is_access_token(headers: &HeaderMap) -> bool {
-    cookies::is_by_cookie(headers)
-        || bearer(headers).is_some_and(|text| text.bytes().filter(|byte| *byte == b'.').count() == 2)
+    cookies::is_by_cookie(headers) || bearer(headers).is_some_and(is_signed)
+}
+
+/// Whether a bearer credential has the form of a signed token.
+pub(super) fn is_signed(text: &str) -> bool {
+    text.bytes().filter(|byte| *byte == b'.').count() == 2
 }
 
 /// Whom an access token speaks for, if they may do this; without one, the refusal says so.

@@ -24,8 +24,8 @@ pub(super) struct Held {
 
 impl Held {
     /// `news` was subscribed to before the check, so that no rotation falls between the two.
-    pub(super) fn new(token: &str, news: watch::Receiver<u64>, visitor: Arc<Visitor>) -> Self {
-        Self { token: token.into(), news, visitor }
+    pub(super) fn new(token: Arc<str>, news: watch::Receiver<u64>, visitor: Arc<Visitor>) -> Self {
+        Self { token, news, visitor }
     }
 }
 

@@ -42,6 +42,8 @@ pub struct Turn {
     pub question_id: MessageId,
     /// The id of the answer.
     pub answer_id: MessageId,
+    /// The id of the record of what it cost.
+    pub usage_id: UsageId,
     /// The owner's data keys.
     pub keys: OwnerKeys,
     /// The site.
@@ -197,22 +199,18 @@ async fn store_question(app: &App, turn: &Turn) -> Result<()> {
 
 /// Stores what an answer cost that is not stored itself. The visitor's error is told before this one.
 async fn keep_cost(app: &App, turn: &Turn, produced: &Produced) {
-    let stored = match usage_row(app, turn, produced, app.clock.now()) {
-        Ok(Some(row)) => app.store.append(vec![row]).await,
-        Ok(None) => Ok(()),
-        Err(error) => Err(error),
-    };
-    if let Err(error) = stored {
+    let Some(row) = usage_row(turn, produced, app.clock.now()) else { return };
+    if let Err(error) = app.store.append(vec![row]).await {
         tracing::warn!(source = error.source_line(), "what an answer cost could not be stored");
     }
 }
 
-fn usage_row(app: &App, turn: &Turn, produced: &Produced, at: Timestamp) -> Result<Option<HotRow>> {
+fn usage_row(turn: &Turn, produced: &Produced, at: Timestamp) -> Option<HotRow> {
     if produced.cost == 0 && produced.usage.input_tokens == 0 {
-        return Ok(None);
+        return None;
     }
     let row = UsageRow {
-        id: UsageId::generate(app.clock.as_ref(), app.entropy.as_ref())?,
+        id: turn.usage_id,
         site: turn.site.id,
         provider: produced.provider.clone(),
         model: produced.model.clone(),
@@ -221,7 +219,7 @@ fn usage_row(app: &App, turn: &Turn, produced: &Produced, at: Timestamp) -> Resu
         micro_usd: i64::try_from(produced.cost).unwrap_or(i64::MAX),
         at,
     };
-    Ok(Some(HotRow::Usage { scope: turn.site.scope(), row }))
+    Some(HotRow::Usage { scope: turn.site.scope(), row })
 }
 
 fn question_row(turn: &Turn) -> Result<HotRow> {
@@ -303,7 +301,7 @@ async fn produce(app: &App, turn: &Turn, upstream: bool, out: &Sender<Progress>)
     produced.cost = answering.cost().saturating_add(failed);
     drop(answering);
     if produced.failure.is_none() {
-        app.metrics.count_provider(&produced.provider, "answered");
+        app.metrics.count_answered(&produced.provider);
     }
     app.metrics.count_spent(
         &produced.provider,
@@ -338,7 +336,7 @@ async fn conclude(app: &App, turn: &Turn, produced: Produced, question: Question
     let now = active_at.max(turn.asked_at + 1);
     let scope = turn.site.scope();
     let mut rows = Vec::with_capacity(4);
-    let spent: Vec<HotRow> = usage_row(app, turn, &produced, now)?.into_iter().collect();
+    let spent: Option<HotRow> = usage_row(turn, &produced, now);
     let content = Content { text: produced.text, citations };
     if question == Question::Waiting {
         rows.push(question_row(turn)?);
@@ -358,11 +356,11 @@ async fn conclude(app: &App, turn: &Turn, produced: Produced, question: Question
         };
         rows.push(HotRow::Message { scope, row });
     }
-    rows.extend(spent.iter().cloned());
+    rows.extend(spent.clone());
     match app.store.append(rows).await {
         // The visitor erased the conversation meanwhile. That takes back the words, not what they cost.
         Err(error) if error.kind() == Kind::NotFound => {
-            app.store.append(spent).await?;
+            app.store.append(spent.into_iter().collect()).await?;
             return Err(error);
         }
         outcome => outcome?,

@@ -15,7 +15,7 @@ use crate::ops::sites::Site;
 use crate::ops::{prompts, sanitize};
 use chatward_providers::{ChatMessage, ChatRequest, Delivery, FromSources, Provider, Usage, estimate_request_tokens};
 use chatward_store::{MessageRow, Role};
-use chatward_types::{Error, EventName, Kind, MessageId, Outcome, Result, Severity};
+use chatward_types::{Error, EventName, Kind, MessageId, Outcome, Result, Severity, generate_three};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
@@ -105,11 +105,12 @@ pub async fn ask(
     let found = Arc::new(lookup::find(app, &site, &question, &turns).await?);
     let request = request(app, &site, turns, Asked { question, context }, &found, delivery);
     let allowance = reserve(app, &site, &request, Some(&client)).await;
-    let id = || MessageId::generate(app.clock.as_ref(), app.entropy.as_ref());
+    let (question_id, answer_id, usage_id) = generate_three(app.clock.as_ref(), app.entropy.as_ref())?;
     let turn = Box::new(Turn {
         asked_at: app.clock.now(),
-        question_id: id()?,
-        answer_id: id()?,
+        question_id,
+        answer_id,
+        usage_id,
         keys: crate::ops::data_keys::of(app, &site.scope()).await?,
         site,
         live,
@@ -120,7 +121,8 @@ pub async fn ask(
         place_in_session,
     });
     let (sender, receiver) = mpsc::channel(QUEUE);
-    app.tasks.spawn(answers::run(app.clone(), turn, sender));
+    // Boxed here, where it is small: as it is it would be copied whole from hand to hand.
+    app.tasks.spawn(Box::pin(answers::run(app.clone(), turn, sender)));
     Ok(receiver)
 }
 
@@ -139,7 +141,7 @@ pub fn request(
             Role::User => chatward_providers::Role::User,
             Role::Assistant => chatward_providers::Role::Assistant,
         },
-        text: turn.text.as_ref().to_owned(),
+        text: turn.text,
     });
     ChatRequest {
         system: prompts::system(site, &context),
@@ -150,6 +152,7 @@ pub fn request(
         max_output_tokens: app.config.budgets.output_tokens,
         temperature: 0.2,
         delivery,
+        counted: std::sync::OnceLock::new(),
     }
 }
 
@@ -158,7 +161,7 @@ pub fn request(
 /// # Errors
 /// When the row was changed or its key is gone.
 pub fn open_content(keys: &OwnerKeys, row: &MessageRow) -> Result<Content> {
-    let bytes = keys.open(&row.id.to_string(), &row.sealed)?;
+    let bytes = keys.open(&row.id.text(), &row.sealed)?;
     serde_json::from_slice(&bytes).map_err(Error::internal)
 }
 
@@ -167,8 +170,11 @@ pub fn open_content(keys: &OwnerKeys, row: &MessageRow) -> Result<Content> {
 /// # Errors
 /// When the entropy source fails.
 pub fn seal_content(keys: &OwnerKeys, id: MessageId, content: &Content) -> Result<Vec<u8>> {
-    let bytes = serde_json::to_vec(content).map_err(Error::internal)?;
-    keys.seal(&id.to_string(), &bytes)
+    let cited = content.citations.iter().map(Citation::weight).sum::<usize>();
+    // A sixteenth for escapes.
+    let mut bytes = Vec::with_capacity((content.text.len() + cited) * 17 / 16 + 64);
+    serde_json::to_writer(&mut bytes, content).map_err(Error::internal)?;
+    keys.seal(&id.text(), &bytes)
 }
 
 /// Puts money and a provider's place aside. Without either, the sources answer and the owner is told why.

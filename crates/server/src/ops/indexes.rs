@@ -6,6 +6,7 @@ use crate::app::App;
 use crate::ops::sites::{self, Site};
 use chatward_knowledge::Index;
 use chatward_knowledge::answer::Sentences;
+use chatward_providers::estimate_passage_tokens;
 use chatward_store::PassageRow;
 use chatward_types::{Error, PageId, Result, SiteId};
 use quick_cache::Weighter;
@@ -30,6 +31,8 @@ pub struct Chunk {
     pub heading: Arc<str>,
     /// Its text.
     pub text: Arc<str>,
+    /// What it adds to a prompt.
+    pub tokens: u32,
     /// Its sentences, read when it is first quoted: pages that answer are quoted again and again.
     read: OnceLock<Sentences>,
 }
@@ -137,11 +140,13 @@ async fn load(app: &App, site: &Site) -> Result<Arc<Open>> {
                     page.insert((row.page, row.title.into(), row.url.into()))
                 }
             };
+            let tokens = estimate_passage_tokens(title, url, &row.text);
             chunks.push(Chunk {
                 title: Arc::clone(title),
                 url: Arc::clone(url),
                 heading: row.heading.into(),
                 text: row.text.into(),
+                tokens,
                 read: OnceLock::new(),
             });
         }

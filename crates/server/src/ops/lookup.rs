@@ -34,6 +34,13 @@ pub struct Citation {
     pub quote: String,
 }
 
+impl Citation {
+    /// About how many bytes it is as JSON.
+    pub fn weight(&self) -> usize {
+        self.title.len() + self.url.len() + self.quote.len() + 64
+    }
+}
+
 /// What was found for one question.
 #[derive(Debug)]
 pub struct Found {
@@ -95,6 +102,7 @@ pub async fn find(app: &App, site: &Site, question: &str, turns: &[Turn]) -> Res
                 title: Arc::clone(&chunk.title),
                 url: Arc::clone(&chunk.url),
                 text: Arc::clone(&chunk.text),
+                tokens: chunk.tokens,
                 score: hit.score,
             })
         })

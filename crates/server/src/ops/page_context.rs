@@ -22,9 +22,14 @@ impl fmt::Debug for PageContext {
 }
 
 impl PageContext {
+    /// Whether the page says nothing.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Appends the material to what the model is told; nothing where there is none.
     pub fn write_quoted(&self, out: &mut String) {
-        if self.0.is_empty() {
+        if self.is_empty() {
             return;
         }
         out.push_str(

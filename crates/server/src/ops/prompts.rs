@@ -7,9 +7,21 @@
 use crate::ops::page_context::PageContext;
 use crate::ops::site_settings::Tone;
 use crate::ops::sites::Site;
+use std::sync::Arc;
 
-/// The rules for a site's assistant, and behind them what the page says, quoted.
-pub fn system(site: &Site, context: &PageContext) -> String {
+/// The rules for a site's assistant, and behind them what the page says, quoted. Where the page says nothing, which is
+/// nearly always, every answer of the site shares the one text.
+pub fn system(site: &Site, context: &PageContext) -> Arc<str> {
+    let rules = site.rules.get_or_init(|| rules(site).into());
+    if context.is_empty() {
+        return Arc::clone(rules);
+    }
+    let mut text = rules.as_ref().to_owned();
+    context.write_quoted(&mut text);
+    text.into()
+}
+
+fn rules(site: &Site) -> String {
     // The name is the owner's word; line ends are taken out so that it stays one line of one rule.
     let name: String = site.name.chars().filter(|c| !c.is_control()).take(120).collect();
     let mut text = format!(
@@ -26,7 +38,6 @@ pub fn system(site: &Site, context: &PageContext) -> String {
         text.push('\n');
         text.push_str(sentence);
     }
-    context.write_quoted(&mut text);
     text
 }
 

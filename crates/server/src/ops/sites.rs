@@ -13,7 +13,7 @@ use chatward_vault::PublishableKey;
 use quick_cache::sync::Cache;
 use serde_json::json;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use url::Url;
 
 /// How many sites stay cached.
@@ -46,6 +46,8 @@ pub struct Site {
     pub settings: Settings,
     /// The generation of its index; 0 before the first crawl.
     pub generation: i64,
+    /// What a model is told before its visitors' questions, once there was one (see `prompts`).
+    pub rules: OnceLock<Arc<str>>,
 }
 
 impl Site {
@@ -65,6 +67,7 @@ impl Site {
             origins: row.origins.into(),
             settings,
             generation: row.index_generation,
+            rules: OnceLock::new(),
         }
     }
 

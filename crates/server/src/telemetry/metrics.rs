@@ -1,7 +1,7 @@
 //! The counters, as Prometheus and OpenMetrics readers want them.
 //!
-//! Owns: names, labels, buckets. A request costs an index into a fixed table and two increments; only provider calls
-//! and crawls look a label up. Never does: take a label from a stranger, so the number of series is bounded by the
+//! Owns: names, labels, buckets. A request costs an index into a fixed table and two increments, an answer of a provider
+//! a search among the few names of the configuration; only its failures and crawls look a label up. Never does: take a label from a stranger, so the number of series is bounded by the
 //! route table and the configuration.
 
 use crate::events::EventLog;
@@ -13,7 +13,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 type Labels<const N: usize> = [(&'static str, String); N];
@@ -33,6 +33,8 @@ pub struct Metrics {
     provider_calls: Family<Labels<2>, Counter>,
     provider_tokens: Family<Labels<2>, Counter>,
     provider_cost: Family<Labels<1>, Counter>,
+    /// The handles of each provider that has answered; as few as the configuration names.
+    answering: RwLock<Vec<(Box<str>, Answering)>>,
     places_refused: Counter,
     open_connections: Gauge,
     resting_connections: Gauge,
@@ -50,6 +52,15 @@ struct Route {
     /// 1xx to 5xx.
     classes: [Counter; 5],
     duration: Histogram,
+}
+
+/// The handles of one provider.
+#[derive(Clone)]
+struct Answering {
+    answered: Counter,
+    input: Counter,
+    output: Counter,
+    cost: Counter,
 }
 
 impl Metrics {
@@ -77,6 +88,7 @@ impl Metrics {
             provider_calls: Family::default(),
             provider_tokens: Family::default(),
             provider_cost: Family::default(),
+            answering: RwLock::default(),
             places_refused: Counter::default(),
             open_connections: Gauge::default(),
             resting_connections: Gauge::default(),
@@ -152,11 +164,42 @@ impl Metrics {
 
     /// Counts what an answer used: tokens in, tokens out, millionths of a US dollar.
     pub fn count_spent(&self, provider: &str, input_tokens: u32, output_tokens: u32, micro_usd: u64) {
-        for (direction, tokens) in [("input", input_tokens), ("output", output_tokens)] {
-            let labels = [("provider", provider.to_owned()), ("direction", direction.to_owned())];
-            self.provider_tokens.get_or_create(&labels).inc_by(u64::from(tokens));
+        self.with(provider, |of| {
+            of.input.inc_by(u64::from(input_tokens));
+            of.output.inc_by(u64::from(output_tokens));
+            of.cost.inc_by(micro_usd);
+        });
+    }
+
+    /// Counts an answer that a provider gave to its end.
+    pub fn count_answered(&self, provider: &str) {
+        self.with(provider, |of| {
+            of.answered.inc();
+        });
+    }
+
+    fn with(&self, provider: &str, count: impl FnOnce(&Answering)) {
+        // Nothing panics with the lock held, and a list that one did so with is whole.
+        let known = self.answering.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, of)) = known.iter().find(|(name, _)| **name == *provider) {
+            count(of);
+            return;
         }
-        self.provider_cost.get_or_create(&[("provider", provider.to_owned())]).inc_by(micro_usd);
+        drop(known);
+        let name = || ("provider", provider.to_owned());
+        let tokens =
+            |direction: &str| self.provider_tokens.get_or_create_owned(&[name(), ("direction", direction.to_owned())]);
+        let of = Answering {
+            answered: self.provider_calls.get_or_create_owned(&[name(), ("outcome", "answered".to_owned())]),
+            input: tokens("input"),
+            output: tokens("output"),
+            cost: self.provider_cost.get_or_create_owned(&[name()]),
+        };
+        count(&of);
+        let mut known = self.answering.write().unwrap_or_else(PoisonError::into_inner);
+        if known.iter().all(|(known, _)| **known != *provider) {
+            known.push((provider.into(), of));
+        }
     }
 
     /// Counts an answer that had to do without a provider because all places were taken.
@@ -271,7 +314,8 @@ mod tests {
     #[test]
     fn providers_money_and_events_are_counted() {
         let metrics = metrics();
-        metrics.count_provider("openai", "answered");
+        metrics.count_answered("openai");
+        metrics.count_answered("openai");
         metrics.count_provider("openai", "timeout");
         metrics.count_spent("openai", 1200, 300, 456);
         metrics.count_spent("openai", 1, 1, 1);
@@ -285,6 +329,7 @@ mod tests {
         let text = metrics.render();
         for line in [
             "chatward_provider_calls_total{provider=\"openai\",outcome=\"timeout\"} 1",
+            "chatward_provider_calls_total{provider=\"openai\",outcome=\"answered\"} 2",
             "chatward_provider_tokens_total{provider=\"openai\",direction=\"input\"} 1201",
             "chatward_provider_cost_micro_usd_total{provider=\"openai\"} 457",
             "chatward_rate_limited_total 1",

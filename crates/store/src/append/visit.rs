@@ -17,9 +17,13 @@ use chatward_types::{Error, Kind, Result};
 use rusqlite::{Connection, ErrorCode, OpenFlags, named_params, params};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
+/// How long the thread has nothing to do before the pages that it keeps of the file are given back: they are megabytes,
+/// and the system has them too.
+const REST_AFTER: Duration = Duration::from_millis(500);
 /// Prepared statements that stay prepared.
 const STATEMENTS: usize = 16;
 
@@ -85,7 +89,7 @@ impl Visits {
 
 fn run(path: &Path, visits: &Receiver<Visit>) {
     let mut open: Option<Connection> = None;
-    while let Ok(Visit { appends, permit, done }) = visits.recv() {
+    while let Some(Visit { appends, permit, done }) = next(visits, open.as_ref()) {
         let connection = match open.take() {
             Some(connection) => Ok(connection),
             None => connect(path),
@@ -102,6 +106,22 @@ fn run(path: &Path, visits: &Receiver<Visit>) {
         drop(permit);
         // Whoever waited may have left; what is committed stays.
         let _ = done.send((appends, outcome));
+    }
+}
+
+/// The next visit, or `None` when there will be none.
+fn next(visits: &Receiver<Visit>, open: Option<&Connection>) -> Option<Visit> {
+    match (visits.recv_timeout(REST_AFTER), open) {
+        (Ok(visit), _) => Some(visit),
+        (Err(RecvTimeoutError::Disconnected), _) => None,
+        (Err(RecvTimeoutError::Timeout), open) => {
+            if let Some(connection) = open
+                && let Err(error) = connection.execute_batch("PRAGMA shrink_memory")
+            {
+                tracing::debug!(%error, "the pages of the database stay in memory");
+            }
+            visits.recv().ok()
+        }
     }
 }
 
@@ -133,7 +153,7 @@ fn write(connection: &Connection, appends: &[Pending]) -> Result<(), Failure> {
     // Sessions first: what else is in the batch may be for their conversations.
     for row in rows().filter(is_session).chain(rows().filter(|row| !is_session(row))) {
         let owner = row.owner();
-        let id = owner.to_string();
+        let id = owner.text();
         let refused = insert(connection, &id, row).err();
         match (refused, row) {
             (None, _) => {}
@@ -153,31 +173,31 @@ fn write(connection: &Connection, appends: &[Pending]) -> Result<(), Failure> {
 fn insert(connection: &Connection, owner: &str, row: &HotRow) -> Result<(), Failure> {
     match row {
         HotRow::Session(row) => {
-            let (conversation, site) = (row.conversation.to_string(), row.site.to_string());
-            run_one(connection, INSERT_CONVERSATION, params![owner, conversation, site, row.created_at])?;
+            let (conversation, site) = (row.conversation.text(), row.site.text());
+            run_one(connection, INSERT_CONVERSATION, params![owner, &*conversation, &*site, row.created_at])?;
             let (origin, network, at) = (&row.origin, &row.network, row.created_at);
             run_one(
                 connection,
                 INSERT_SESSION,
-                params![owner, row.id.as_str(), site, conversation, origin, network, at, row.last_activity_at],
+                params![owner, row.id.as_str(), &*site, &*conversation, origin, network, at, row.last_activity_at],
             )
         }
         HotRow::Message { row, .. } => {
-            let (conversation, id) = (row.conversation.to_string(), row.id.to_string());
+            let (conversation, id) = (row.conversation.text(), row.id.text());
             let (role, state) = (row.role.as_str(), row.state.as_str());
             run_one(
                 connection,
                 INSERT_MESSAGE,
-                params![owner, conversation, id, role, state, row.provider, row.sealed, row.created_at],
+                params![owner, &*conversation, &*id, role, state, row.provider, row.sealed, row.created_at],
             )
         }
         HotRow::Usage { row, .. } => {
-            let (site, id) = (row.site.to_string(), row.id.to_string());
+            let (site, id) = (row.site.text(), row.id.text());
             let (input, output) = (row.input_tokens, row.output_tokens);
             run_one(
                 connection,
                 INSERT_USAGE,
-                params![owner, site, row.at, id, row.provider, row.model, input, output, row.micro_usd],
+                params![owner, &*site, row.at, &*id, row.provider, row.model, input, output, row.micro_usd],
             )
         }
         HotRow::Touch { session, at, .. } => {

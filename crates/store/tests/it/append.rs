@@ -57,6 +57,17 @@ on_both! {
         assert_eq!(world.store().count_messages(&world.alice.scope, ours.conversation).await.expect("a count"), 133);
     }
 
+    async fn a_writer_that_has_rested_goes_on(world) {
+        let session = world.open(&world.alice).await;
+        let mut said = vec![world.say(&world.alice, &session, "before").await];
+        // Longer than the writer on SQLite keeps the pages of the file for nobody.
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        said.push(world.say(&world.alice, &session, "after").await);
+        said.push(world.say(&world.alice, &session, "at once").await);
+        let read = world.store().list_messages(&world.alice.scope, session.conversation, 100).await.expect("a list");
+        assert_eq!(read, said);
+    }
+
     async fn an_append_is_all_or_nothing(world) {
         let session = world.open(&world.alice).await;
         let first = world.say(&world.alice, &session, "first").await;

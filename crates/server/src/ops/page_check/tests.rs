@@ -22,6 +22,7 @@ fn site(origins: &[&str]) -> Arc<Site> {
         origins: origins.iter().map(|origin| (*origin).to_owned()).collect(),
         settings: Settings::default(),
         generation: 1,
+        rules: std::sync::OnceLock::new(),
     })
 }
 
