@@ -198,7 +198,15 @@ fi
 nginx_whole=()
 nginx_stream=()
 
-# ours LABEL DATA: the four measurements of one database.
+# wait_silently [OPTION…]: a server of its own with a thousand answers that wait on a silent provider; sets `waited`.
+wait_silently() {
+  start serve "$server_core" "$chatward" serve --json --config "$work/serve.toml" --listen 127.0.0.1:0
+  waited=$(taskset -c "$load_core" "$load" idle --url "$(member listening "$line")" --site "$site" --origin "$origin" \
+    --provider "$provider" --count 1000 --pid "$pid" "$@")
+  stop "$pid"
+}
+
+# ours LABEL DATA: the measurements of one database.
 ours() {
   configure "$work/serve.toml" "$2" "$provider/v1"
   start serve "$server_core" "$chatward" serve --json --config "$work/serve.toml" --listen 127.0.0.1:0
@@ -228,15 +236,16 @@ ours() {
   first=$(measure answers "${at[@]}" --concurrency 1 --sessions 50 --stream yes)
   stop "$pid"
   configure "$work/serve.toml" "$2" "$provider/silent/v1"
-  start serve "$server_core" "$chatward" serve --json --config "$work/serve.toml" --listen 127.0.0.1:0
-  waiting=$(taskset -c "$load_core" "$load" idle --url "$(member listening "$line")" --site "$site" --origin "$origin" \
-    --provider "$provider" --count 1000 --pid "$pid")
-  stop "$pid"
+  local waiting waiting_whole
+  wait_silently
+  waiting=$waited
+  wait_silently --whole yes
+  waiting_whole=$waited
   row_of "$1, whole answer" "$(middle cpu_us "${whole[@]}")" "${ratio%% *}"
   row_of "$1, 64 chunks streamed" "$(middle cpu_us "${stream[@]}")" "${ratio_stream%% *}"
   facts+="$1: CPU time of $rounds rounds as multiples of what nginx took for a whole answer right before: whole $ratio, 64 chunks $ratio_stream"$'\n'
   facts+="$1: start to ready $began_ms ms; idle $(mib "$idle_kib"); 1,000 answers waiting $(mib "$(value rss_kib "$waiting")")"
-  facts+=" (before $(mib "$(value rss_before_kib "$waiting")"), when the last had come $(mib "$(value rss_at_once_kib "$waiting")")); first chunk p50 $(value first_p50_us "$first") µs, p99"
+  facts+=" (asked for whole $(mib "$(value rss_kib "$waiting_whole")"), before $(mib "$(value rss_before_kib "$waiting")"), when the last had come $(mib "$(value rss_at_once_kib "$waiting")")); first chunk p50 $(value first_p50_us "$first") µs, p99"
   facts+=" $(value first_p99_us "$first") µs (direct $(value first_p50_us "$direct_first"), $(value first_p99_us "$direct_first"))"$'\n'
 }
 

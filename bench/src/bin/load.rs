@@ -3,7 +3,7 @@
 //! Usage: load KIND --option value …, where KIND is
 //!   answers  provider-backed answers through Chatward: --url --site --origin, [--sessions 2000]
 //!   direct   the same body to a provider or a proxy before one: --url
-//!   idle     answers that wait on a silent provider: --url --site --origin --provider --count 1000 --pid
+//!   idle     answers that wait on a silent provider: --url --site --origin --provider --count 1000 --pid, [--whole yes]
 //!   logins   attempts to log in, each with an address of its own, from a network of its own: --url
 //! and for all but `idle` [--concurrency 32] [--warm-up 2] [--seconds 8] [--stream yes] [--pid PID] [--expect TEXT].
 //! It prints one line of `name=value` pairs separated by tabs, and exits with 1 if any answer was not as it should be.
@@ -219,11 +219,12 @@ async fn idle(options: &Options) -> Result<(), Failure> {
     let (provider, _) = parts_of(options.text("provider")?)?;
     let pid: u32 = options.number("pid", 0)?;
     let count: usize = options.number("count", 1000)?;
+    let streamed = !options.is_yes("whole");
     let before = resident_kib(pid)?;
     let mut waiting = Vec::new();
     for number in 0..count {
         let mut connection = widget.connect().await?;
-        let request = widget.session(&mut connection, number, true).await?;
+        let request = widget.session(&mut connection, number, streamed).await?;
         connection.send(&request).await?;
         waiting.push(connection);
     }

@@ -7,6 +7,8 @@
 
 mod noted;
 mod resting;
+mod silence;
+mod unfinished;
 mod watch;
 
 use crate::limits::{ConnectionCaps, ConnectionCounter, ConnectionGuard, Gate};

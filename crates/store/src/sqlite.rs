@@ -37,6 +37,10 @@ pub(crate) const PRAGMAS: &[(&str, &str)] = &[
 /// stay at hand.
 pub(crate) const WRITER_PRAGMAS: &[(&str, &str)] = &[("cache_size", "-16384")];
 
+/// What those that only read are told besides: half a MiB of pages. Whatever another connection commits makes them read
+/// anew, so that more would be held for nothing.
+const READER_PRAGMAS: &[(&str, &str)] = &[("query_only", "ON"), ("cache_size", "-512")];
+
 /// Both sets of connections to one file.
 #[derive(Debug, Clone)]
 pub(crate) struct Sqlite {
@@ -77,7 +81,7 @@ pub(crate) async fn open(path: &Path, readers: u32, deadline: Duration) -> Resul
     let options = with(options, PRAGMAS);
     let sqlite = Sqlite {
         path: path.to_owned(),
-        readers: Connections::new(options.clone().pragma("query_only", "ON"), readers, deadline),
+        readers: Connections::new(with(options.clone(), READER_PRAGMAS), readers, deadline),
         writer: Connections::new(with(options, WRITER_PRAGMAS), 1, deadline),
     };
     let mut lease = sqlite.writer.lease().await?;

@@ -86,7 +86,8 @@ pub async fn create_message(
     // They share the connection's buffer, which they would hold for as long as the answer takes.
     drop(headers);
     let delivery = if streamed { Delivery::Streamed } else { Delivery::Whole };
-    let begun = begin(&app, &visitor, &client, body, delivery).await;
+    // In a box, which goes before the answer is waited for.
+    let begun = Box::pin(begin(&app, &visitor, &client, body, delivery)).await;
     // Refusals are the visitor's matter; what fails on our side before the answer begins is told like what fails in it.
     if let Err(error) = &begun
         && matches!(error.kind(), Kind::Internal | Kind::Unavailable)

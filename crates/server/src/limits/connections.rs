@@ -75,7 +75,7 @@ impl ConnectionCounter {
         self.lock().per_address.get(&network_of(address)).copied().unwrap_or(0)
     }
 
-    /// Connections whose streamed answer is silent, and which hold no buffers meanwhile.
+    /// Connections whose answer is silent, and which hold no buffers meanwhile.
     pub fn resting(&self) -> usize {
         self.resting.load(Ordering::Relaxed)
     }

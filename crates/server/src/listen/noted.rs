@@ -1,8 +1,9 @@
 //! The parts of a connection that tell what it is doing: the router in front, a request's and an answer's body, the socket.
 //!
-//! Owns: what [`Activity`] hears from them, and what must be known before a connection may rest ([`Silence`]). Never decides
-//! anything by it, and changes not a byte.
+//! Owns: what [`Activity`] hears from them, and the answer that was made while the library did not have the connection.
+//! Never decides anything by it, and changes not a byte.
 
+use super::unfinished::{HeadToCome, Unfinished};
 use super::watch::{Activity, RunningRequest};
 use super::{PeerAddress, Place};
 use crate::limits::RestGuard;
@@ -15,123 +16,77 @@ use hyper::body::Incoming;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
 use std::convert::Infallible;
-use std::future::Future;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use tokio::net::TcpStream;
 use tower::Service;
 
-/// What is known of the answer that a connection of HTTP/1.1 is sending: there is one at a time.
-///
-/// A connection whose answer is silent can do without the library when all of this holds: the request was read to its end,
-/// the answer is sent in chunks on a connection that stays, everything that was written so far has gone out.
-#[derive(Debug, Default)]
-pub(super) struct Silence {
-    /// Whether it is a connection that can rest at all; one that may become HTTP/2 never can.
-    possible: AtomicBool,
-    request_read: AtomicBool,
-    in_chunks: AtomicBool,
-    write_blocked: AtomicBool,
-    /// Since when nothing comes from the answer's body, in milliseconds, plus one; 0 if something does.
-    silent: AtomicU64,
-    /// The body that is handed over instead of being dropped, where that is wanted.
-    wanted: AtomicBool,
-    handed_over: Mutex<Option<Answer>>,
-}
-
-/// An answer's body, and that it runs.
-pub(super) type Answer = (Body, RunningRequest);
-
-impl Silence {
-    /// Since when the answer has been silent, if the connection may rest.
-    pub(super) fn began(&self) -> Option<u64> {
-        let since = self.silent.load(Ordering::Relaxed).checked_sub(1)?;
-        let may_rest = self.possible.load(Ordering::Relaxed)
-            && self.in_chunks.load(Ordering::Relaxed)
-            && self.request_read.load(Ordering::Relaxed)
-            && !self.write_blocked.load(Ordering::Relaxed);
-        may_rest.then_some(since)
-    }
-
-    /// This connection is HTTP/1.1 and nothing else.
-    pub(super) fn allow(&self) {
-        self.possible.store(true, Ordering::Relaxed);
-    }
-
-    /// The body of the answer that is being sent, taken from whom `drop_it` drops.
-    pub(super) fn take(&self, drop_it: impl FnOnce()) -> Option<Answer> {
-        self.wanted.store(true, Ordering::Relaxed);
-        drop_it();
-        self.wanted.store(false, Ordering::Relaxed);
-        // From here on it is not the library that sends.
-        self.in_chunks.store(false, Ordering::Relaxed);
-        self.handed_over().take()
-    }
-
-    fn begin(&self) {
-        self.request_read.store(false, Ordering::Relaxed);
-        self.in_chunks.store(false, Ordering::Relaxed);
-        self.silent.store(0, Ordering::Relaxed);
-    }
-
-    fn note_answer(&self, is_silent: bool, now: impl FnOnce() -> u64) {
-        if !is_silent {
-            self.silent.store(0, Ordering::Relaxed);
-        } else if self.silent.load(Ordering::Relaxed) == 0 {
-            self.silent.store(now() + 1, Ordering::Relaxed);
-        }
-    }
-
-    fn handed_over(&self) -> std::sync::MutexGuard<'_, Option<Answer>> {
-        // It is put there and taken whole.
-        self.handed_over.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// The router, with each request noted and told its peer.
-#[derive(Debug, Clone)]
 pub(super) struct Front {
     app: Router,
     peer: PeerAddress,
     activity: Arc<Activity>,
     place: Place,
+    /// The answer to the next request, which is [`STAND_IN`], and no one else's.
+    made: Mutex<Option<Response<NotedBody>>>,
 }
+
+/// What the library is told for a request that it has read already: an answer that was made without it is sent by it as
+/// the answer to this. How an answer is sent depends on nothing else of a request whose connection stays.
+pub(super) const STAND_IN: &[u8] = b"GET / HTTP/1.1\r\n\r\n";
 
 impl Front {
     pub(super) fn new(app: Router, peer: PeerAddress, activity: Arc<Activity>, place: Place) -> Self {
-        Self { app, peer, activity, place }
+        Self { app, peer, activity, place, made: Mutex::new(None) }
     }
 
     /// Counts its connection as resting.
     pub(super) fn rest(&self) -> RestGuard {
         self.place.held.0.rest()
     }
+
+    /// Answers the next request, which must be [`STAND_IN`], by this.
+    pub(super) fn answer_next(&self, made: Response<NotedBody>) {
+        *self.made() = Some(made);
+    }
+
+    fn made(&self) -> std::sync::MutexGuard<'_, Option<Response<NotedBody>>> {
+        // It is put there and taken whole.
+        self.made.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl hyper::service::Service<Request<Incoming>> for Front {
     type Response = Response<NotedBody>;
     type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+    type Future = HeadToCome;
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        let silence = &self.activity.silence;
+        if let Some(made) = self.made().take() {
+            self.activity.note_progress();
+            silence.begin(is_sent_in_chunks(&made));
+            silence.note_request_read();
+            return HeadToCome::new(Box::pin(std::future::ready(made)), &self.activity);
+        }
         let running = self.activity.begin(request.version());
-        self.activity.silence.begin();
         let stays = stays_open(&request);
+        silence.begin(stays);
         request.extensions_mut().insert(self.peer);
         // What goes on as something else outlives this connection's task, and keeps its place.
         if request.headers().contains_key(UPGRADE) {
             request.extensions_mut().insert(self.place.clone());
         }
         let answer = self.app.clone().call(request.map(|body| NotedRequest::new(body, &self.activity)));
-        Box::pin(async move {
-            let response = answer.await?;
+        let making = async move {
+            let Ok(response) = answer.await;
             let in_chunks = stays && is_sent_in_chunks(&response);
-            running.0.silence.in_chunks.store(in_chunks, Ordering::Relaxed);
-            Ok(response.map(|body| NotedBody(Some((body, running)))))
-        })
+            running.0.silence.note_head(in_chunks);
+            response.map(|body| NotedBody(Some((body, running))))
+        };
+        HeadToCome::new(Box::pin(making), &self.activity)
     }
 }
 
@@ -151,7 +106,7 @@ fn stays_open(request: &Request<Incoming>) -> bool {
 }
 
 /// Whether the library sends this answer in chunks and leaves the connection open behind it.
-fn is_sent_in_chunks(response: &Response<Body>) -> bool {
+fn is_sent_in_chunks(response: &Response<impl HttpBody>) -> bool {
     let status = response.status();
     let has_body = !status.is_informational() && status != StatusCode::NO_CONTENT && status != StatusCode::NOT_MODIFIED;
     let framed =
@@ -186,7 +141,7 @@ impl NotedRequest {
 
     fn note_end(&self, ended: bool) {
         if ended || self.body.is_end_stream() {
-            self.activity.silence.request_read.store(true, Ordering::Relaxed);
+            self.activity.silence.note_request_read();
         }
     }
 }
@@ -215,7 +170,7 @@ impl HttpBody for NotedRequest {
 
 /// A response's body; while the protocol asks for more of it, the client is reading. There until it is handed over.
 #[derive(Debug)]
-pub(super) struct NotedBody(Option<Answer>);
+pub(super) struct NotedBody(Option<(Body, RunningRequest)>);
 
 impl HttpBody for NotedBody {
     type Data = Bytes;
@@ -244,11 +199,9 @@ impl HttpBody for NotedBody {
 
 impl Drop for NotedBody {
     fn drop(&mut self) {
-        let Some(answer) = self.0.take() else { return };
-        let activity = Arc::clone(&answer.1.0);
-        if activity.silence.wanted.load(Ordering::Relaxed) {
-            *activity.silence.handed_over() = Some(answer);
-        }
+        let Some((body, running)) = self.0.take() else { return };
+        let activity = Arc::clone(&running.0);
+        activity.silence.hand_over(Unfinished::Body(body, running));
     }
 }
 
@@ -271,7 +224,7 @@ impl NotedStream {
     }
 
     fn note_write<T>(&self, written: Poll<T>) -> Poll<T> {
-        self.activity.silence.write_blocked.store(written.is_pending(), Ordering::Relaxed);
+        self.activity.silence.note_write(written.is_pending());
         written
     }
 }
@@ -318,43 +271,5 @@ impl Write for NotedStream {
 
     fn is_write_vectored(&self) -> bool {
         self.stream.is_write_vectored()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_connection_may_rest_only_when_nothing_is_under_way_on_it() {
-        let silent = || {
-            let silence = Silence::default();
-            silence.allow();
-            silence.request_read.store(true, Ordering::Relaxed);
-            silence.in_chunks.store(true, Ordering::Relaxed);
-            silence.note_answer(true, || 5);
-            silence
-        };
-        let silence = silent();
-        silence.note_answer(true, || 7);
-        assert_eq!(silence.began(), Some(5), "since it fell silent, not since it was asked last");
-
-        silence.write_blocked.store(true, Ordering::Relaxed);
-        assert_eq!(silence.began(), None, "what is in the library's buffer would be lost");
-        let silence = silent();
-        silence.possible.store(false, Ordering::Relaxed);
-        assert_eq!(silence.began(), None, "nobody would take it up, and it would be due for ever");
-        let silence = silent();
-        silence.request_read.store(false, Ordering::Relaxed);
-        assert_eq!(silence.began(), None, "the rest of the request would be read as the next");
-        let silence = silent();
-        silence.in_chunks.store(false, Ordering::Relaxed);
-        assert_eq!(silence.began(), None, "it is framed in another way");
-        let silence = silent();
-        silence.note_answer(false, || 9);
-        assert_eq!(silence.began(), None, "something has come");
-        let silence = silent();
-        silence.begin();
-        assert_eq!(silence.began(), None, "that was another answer");
     }
 }

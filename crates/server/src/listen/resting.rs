@@ -1,18 +1,21 @@
-//! A connection whose streamed answer is silent: it waits without the library's buffers.
+//! A connection whose answer is silent: it waits without the library's buffers.
 //!
 //! The HTTP library gives each connection sixteen kilobytes for what is read and written, and keeps them for as long as it
 //! drives the connection; most of the time of an answer is spent waiting for a provider. So a connection that waits is taken
-//! out of the library in the middle of its answer, the answer's chunks are written here, and the library gets the connection
-//! back when the answer is over.
+//! out of the library. Of a streamed answer the chunks are written here, and the library gets the connection back when the
+//! answer is over; for an answer that has not begun it gets the connection back as soon as there is a head to send.
 //!
 //! Owns: the chunked coding of such an answer's remainder (RFC 9112, section 7.1), and noticing that the client has left.
 //! Never holds more than one piece of the answer, reads a request, or rests while something that was written before has not
 //! gone out (`noted::Silence`).
 
-use super::noted::{Answer, Front, NotedStream};
+use super::noted::{Front, NotedStream, STAND_IN};
+use super::unfinished::Unfinished;
 use super::watch::Activity;
 use crate::limits::RestGuard;
 use axum::body::Bytes;
+use http::HeaderValue;
+use http::header::CONNECTION;
 use http_body::Body as _;
 use hyper::rt::{Read as _, ReadBuf, Write as _};
 use hyper::server::conn::http1::UpgradeableConnection;
@@ -25,8 +28,8 @@ const GLANCE: usize = 16;
 /// How a rest ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
-    /// The answer went out whole; the connection can serve another request.
-    Answered,
+    /// The library can have it back: the answer went out whole, or can begin.
+    Awake,
     /// The connection is over: the client left, the answer broke off, or no further request is wanted.
     Over,
 }
@@ -37,9 +40,10 @@ pub(super) struct Resting {
     front: Front,
     /// What the client sent behind its request; while there is some, nothing more is read.
     ahead: Bytes,
-    /// None once its end is in `out`.
-    answer: Option<Answer>,
+    /// None once its end is in `out`, or its head with the front.
+    answer: Option<Unfinished>,
     out: Bytes,
+    has_head: bool,
     is_last: bool,
     _counted: RestGuard,
 }
@@ -61,6 +65,7 @@ impl Resting {
             ahead: Bytes::copy_from_slice(&parts.read_buf),
             answer: Some(answer),
             out: Bytes::new(),
+            has_head: false,
             is_last: false,
         })
     }
@@ -81,12 +86,26 @@ impl Resting {
             }
             // An empty piece of what was written would hold all of it.
             self.out = Bytes::new();
-            let Some((body, running)) = &mut self.answer else {
-                if !self.is_last {
-                    return Poll::Ready(End::Answered);
+            let (body, running) = match &mut self.answer {
+                Some(Unfinished::Body(body, running)) => (body, running),
+                Some(Unfinished::Whole(making)) => {
+                    let Poll::Ready(mut made) = making.as_mut().poll(context) else {
+                        ready!(self.poll_left(context));
+                        return Poll::Ready(End::Over);
+                    };
+                    if self.is_last {
+                        made.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                    }
+                    self.answer = None;
+                    self.front.answer_next(made);
+                    self.has_head = true;
+                    return Poll::Ready(End::Awake);
                 }
-                let _ = ready!(Pin::new(&mut self.stream).poll_shutdown(context));
-                return Poll::Ready(End::Over);
+                None if self.is_last => {
+                    let _ = ready!(Pin::new(&mut self.stream).poll_shutdown(context));
+                    return Poll::Ready(End::Over);
+                }
+                None => return Poll::Ready(End::Awake),
             };
             running.0.note_progress();
             match Pin::new(body).poll_frame(context) {
@@ -112,10 +131,10 @@ impl Resting {
         }
     }
 
-    /// The connection, for the next request.
+    /// The connection, for the answer's head or the next request.
     pub(super) fn awake(self) -> (NotedStream, Front) {
-        let Self { mut stream, front, ahead, .. } = self;
-        stream.put_back(ahead);
+        let Self { mut stream, front, ahead, has_head, .. } = self;
+        stream.put_back(if has_head { [STAND_IN, &ahead].concat().into() } else { ahead });
         (stream, front)
     }
 

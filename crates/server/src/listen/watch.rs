@@ -5,8 +5,9 @@
 //! whose answer is silent leaves the library behind (`resting`). Never cuts a running request that makes progress, and
 //! never looks at its content.
 
-use super::noted::{Front, NotedStream, Silence};
+use super::noted::{Front, NotedStream};
 use super::resting::{End, Resting};
+use super::silence::Silence;
 use http::Version;
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioExecutor;
@@ -204,7 +205,7 @@ impl Future for Http<'_> {
                 Self::Ended => return Poll::Ready(()),
             };
             *self = match (std::mem::replace(&mut *self, Self::Ended), ended) {
-                (Self::Resting(resting, builder), End::Answered) => {
+                (Self::Resting(resting, builder), End::Awake) => {
                     let (stream, front) = resting.awake();
                     Self::One(Box::new(builder.serve_connection(stream, front).with_upgrades()), builder)
                 }

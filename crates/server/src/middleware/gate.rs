@@ -71,7 +71,8 @@ impl Shown {
 /// Whether a client is refused now.
 pub(super) async fn ask(app: &App, client: &Client, shown: &Shown) -> Option<Shut> {
     let shut = app.gate.ask(client.address, app.clock.now())?;
-    if shut == Shut::Locked && shown.is_spared(app, client).await { None } else { Some(shut) }
+    // In a box: it hardly ever happens, and every request would have room for it.
+    if shut == Shut::Locked && Box::pin(shown.is_spared(app, client)).await { None } else { Some(shut) }
 }
 
 /// The refusal, counted and told.
@@ -108,8 +109,7 @@ pub(super) async fn while_served<T>(
             biased;
             done = work.as_mut() => return Ok(done),
             // The sender lives as long as the app.
-            // In a box: it hardly ever happens, and every request that is waited for would have room for it.
-            _ = news.changed() => if let Some(shut) = Box::pin(ask(app, client, shown)).await {
+            _ = news.changed() => if let Some(shut) = ask(app, client, shown).await {
                 return Err(shut);
             }
         }
@@ -126,7 +126,7 @@ pub(super) fn watch_stream(app: &App, client: &Client, shown: Shown, response: R
         loop {
             // The sender lives as long as the app.
             let _ = news.changed().await;
-            if let Some(shut) = Box::pin(ask(&app, &of, &shown)).await {
+            if let Some(shut) = ask(&app, &of, &shown).await {
                 return refuse(&app, &of, shut);
             }
         }

@@ -92,7 +92,8 @@ enum Standing {
     Key(Arc<Entered>),
 }
 
-/// Lets a request in, or says why not; with what must go on holding.
+/// Lets a request in, or says why not; with what must go on holding. Whatever waits for the store is in a box: a visitor's
+/// request has no need of it, and would have room for it as long as its answer takes.
 async fn admit(
     app: &App,
     row: Row,
@@ -116,39 +117,40 @@ async fn admit(
         }
         Policy::Manage(scope, least) => {
             if people::is_access_token(request.headers()) {
-                let person = admit_person(app, client, origin, row.method, request.headers(), least).await?;
+                let person = Box::pin(admit_person(app, client, origin, row.method, request.headers(), least)).await?;
                 people::refuse_without_factor(&person)?;
                 request.extensions_mut().insert(Acting::by_user(person.owner, person.user));
                 return Ok(None);
             }
-            let entered = Arc::new(keys::authenticate(app, client, request.headers(), scope).await?);
+            let entered = Arc::new(Box::pin(keys::authenticate(app, client, request.headers(), scope)).await?);
             let holder = &entered.holder;
             let acting = Acting::with_key(holder.owner, &holder.id, Arc::clone(&holder.sites));
-            key_sites::check(app, row, &acting, request).await?;
+            Box::pin(key_sites::check(app, row, &acting, request)).await?;
             request.extensions_mut().insert(acting);
             // For what outlives its request, such as a socket.
             request.extensions_mut().insert(Arc::clone(&entered));
             return Ok(Some(Standing::Key(entered)));
         }
         Policy::User(least) => {
-            let person = admit_person(app, client, origin, row.method, request.headers(), least).await?;
+            let person = Box::pin(admit_person(app, client, origin, row.method, request.headers(), least)).await?;
             people::refuse_without_factor(&person)?;
             request.extensions_mut().insert(Arc::new(person));
         }
         Policy::Enrolment => {
-            let person = admit_person(app, client, origin, row.method, request.headers(), Role::Viewer).await?;
+            let person =
+                Box::pin(admit_person(app, client, origin, row.method, request.headers(), Role::Viewer)).await?;
             request.extensions_mut().insert(Arc::new(person));
         }
         Policy::SignIn => people::refuse_foreign_page(app, client, origin, request.headers())?,
         Policy::Device => {
             devices::refuse_page(app, client, request.headers())?;
-            let device = devices::authenticate(app, client, bearer(request.headers())).await?;
+            let device = Box::pin(devices::authenticate(app, client, bearer(request.headers()))).await?;
             request.extensions_mut().insert(Arc::new(device));
         }
         Policy::WebSocket(policy) => {
             let admission = {
                 let has_query = request.uri().query().is_some();
-                sockets::admit(app, client, policy, has_query, request.headers()).await?
+                Box::pin(sockets::admit(app, client, policy, has_query, request.headers())).await?
             };
             request.extensions_mut().insert(admission);
         }

@@ -30,7 +30,8 @@ pub(super) async fn refuse_in_browser(app: &App, client: &Client, headers: &Head
     }
     // A name is told only of a key that holds: a key's id is no secret, and an alarm that anybody can ring is none.
     let event = app.event(EventName::SecretKeyExposed, Severity::Error, Outcome::Refused).of(client);
-    match key_lookup::recognise(app, text).await {
+    // In a box: every request would have room for it.
+    match Box::pin(key_lookup::recognise(app, text)).await {
         Ok(Some(holder)) => {
             event.owner(holder.owner).detail(format!("key {} came from a browser; revoke it", holder.id)).emit();
         }

@@ -119,7 +119,7 @@ impl Metrics {
         registry.register("open_connections", "Open connections", metrics.open_connections.clone());
         registry.register(
             "resting_connections",
-            "Connections whose streamed answer is silent, and which hold no buffers meanwhile",
+            "Connections whose answer is silent, and which hold no buffers meanwhile",
             metrics.resting_connections.clone(),
         );
         registry.register("requests_in_flight", "Requests being answered", metrics.in_flight.clone());

@@ -52,6 +52,7 @@ mod recoveries;
 mod refresh_races;
 mod registrations;
 mod resting;
+mod resting_heads;
 mod rotation;
 mod second_factor;
 mod secrets;

@@ -21,7 +21,7 @@ use tokio::time::{sleep, timeout};
 const HELD: &[u8] = b"GET /held HTTP/1.1\r\nHost: chat.test\r\n\r\n";
 const LARGE: usize = 24 << 20;
 /// The end of the body in chunks.
-const LAST: &str = "\r\n0\r\n\r\n";
+pub(super) const LAST: &str = "\r\n0\r\n\r\n";
 
 /// Rests after a moment. Beside the other routes: `/echo` reads its request first, `/broken` breaks off when released,
 /// `/large` begins with more than a socket holds, `/flood` never ends once released.
@@ -61,16 +61,16 @@ async fn answer(first: Bytes, rest: Rest, release: Arc<Notify>) -> Body {
     Body::from_stream(stream::iter([Ok(first)]).chain(wait).chain(rest))
 }
 
-fn soon() -> ListenSettings {
+pub(super) fn soon() -> ListenSettings {
     ListenSettings { rest_after: Duration::from_millis(30), ..ListenSettings::default() }
 }
 
-fn never() -> ListenSettings {
+pub(super) fn never() -> ListenSettings {
     ListenSettings { rest_after: Duration::from_secs(1000), ..ListenSettings::default() }
 }
 
 impl Server {
-    async fn until_resting(&self, count: usize) {
+    pub(super) async fn until_resting(&self, count: usize) {
         let reached = async {
             while self.connections.resting() != count {
                 sleep(Duration::from_millis(2)).await;
@@ -79,7 +79,7 @@ impl Server {
         timeout(PATIENCE, reached).await.unwrap_or_else(|_| panic!("{} rest, not {count}", self.connections.resting()));
     }
 
-    async fn send(&self, request: &[u8]) -> TcpStream {
+    pub(super) async fn send(&self, request: &[u8]) -> TcpStream {
         let mut stream = self.connect().await;
         stream.write_all(request).await.unwrap();
         stream
@@ -87,7 +87,7 @@ impl Server {
 }
 
 /// Reads until `end` has come, and fails if something else comes instead.
-async fn read_until(stream: &mut TcpStream, end: &str) -> String {
+pub(super) async fn read_until(stream: &mut TcpStream, end: &str) -> String {
     let mut received = Vec::new();
     while !received.ends_with(end.as_bytes()) {
         let count = timeout(PATIENCE, stream.read_buf(&mut received)).await.expect("more of it in time").unwrap();
@@ -96,7 +96,7 @@ async fn read_until(stream: &mut TcpStream, end: &str) -> String {
     String::from_utf8(received).unwrap()
 }
 
-async fn in_pieces(stream: &mut TcpStream, request: &[u8]) {
+pub(super) async fn in_pieces(stream: &mut TcpStream, request: &[u8]) {
     for piece in request.chunks(5) {
         stream.write_all(piece).await.unwrap();
         sleep(Duration::from_millis(1)).await;
@@ -104,7 +104,7 @@ async fn in_pieces(stream: &mut TcpStream, request: &[u8]) {
 }
 
 /// Without the one line that tells the time.
-fn timeless(answer: &str) -> String {
+pub(super) fn timeless(answer: &str) -> String {
     answer.split_inclusive("\r\n").filter(|line| !line.starts_with("date: ")).collect()
 }
 

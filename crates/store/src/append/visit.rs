@@ -21,9 +21,9 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-/// How long the thread has nothing to do before the pages that it keeps of the file are given back: they are megabytes,
-/// and the system has them too.
-const REST_AFTER: Duration = Duration::from_millis(500);
+/// How long the thread has nothing to do before it closes its connection. That holds megabytes of the file, which the
+/// system has too, and opening it again takes less than a millisecond.
+const REST_AFTER: Duration = Duration::from_secs(2);
 /// Prepared statements that stay prepared.
 const STATEMENTS: usize = 16;
 
@@ -89,7 +89,7 @@ impl Visits {
 
 fn run(path: &Path, visits: &Receiver<Visit>) {
     let mut open: Option<Connection> = None;
-    while let Some(Visit { appends, permit, done }) = next(visits, open.as_ref()) {
+    while let Some(Visit { appends, permit, done }) = next(visits, &mut open) {
         let connection = match open.take() {
             Some(connection) => Ok(connection),
             None => connect(path),
@@ -109,17 +109,13 @@ fn run(path: &Path, visits: &Receiver<Visit>) {
     }
 }
 
-/// The next visit, or `None` when there will be none.
-fn next(visits: &Receiver<Visit>, open: Option<&Connection>) -> Option<Visit> {
-    match (visits.recv_timeout(REST_AFTER), open) {
-        (Ok(visit), _) => Some(visit),
-        (Err(RecvTimeoutError::Disconnected), _) => None,
-        (Err(RecvTimeoutError::Timeout), open) => {
-            if let Some(connection) = open
-                && let Err(error) = connection.execute_batch("PRAGMA shrink_memory")
-            {
-                tracing::debug!(%error, "the pages of the database stay in memory");
-            }
+/// The next visit, or `None` when there will be none. The connection is closed while nobody comes.
+fn next(visits: &Receiver<Visit>, open: &mut Option<Connection>) -> Option<Visit> {
+    match visits.recv_timeout(REST_AFTER) {
+        Ok(visit) => Some(visit),
+        Err(RecvTimeoutError::Disconnected) => None,
+        Err(RecvTimeoutError::Timeout) => {
+            *open = None;
             visits.recv().ok()
         }
     }

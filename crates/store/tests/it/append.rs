@@ -60,8 +60,8 @@ on_both! {
     async fn a_writer_that_has_rested_goes_on(world) {
         let session = world.open(&world.alice).await;
         let mut said = vec![world.say(&world.alice, &session, "before").await];
-        // Longer than the writer on SQLite keeps the pages of the file for nobody.
-        tokio::time::sleep(Duration::from_millis(700)).await;
+        // Longer than the writer on SQLite keeps its connection open for nobody.
+        tokio::time::sleep(Duration::from_millis(2500)).await;
         said.push(world.say(&world.alice, &session, "after").await);
         said.push(world.say(&world.alice, &session, "at once").await);
         let read = world.store().list_messages(&world.alice.scope, session.conversation, 100).await.expect("a list");
