@@ -78,7 +78,7 @@ pub struct ListenSettings {
     /// How long a request may make no progress, neither in us nor in what the client reads. It must be longer than
     /// the longest wait that the server itself allows (a provider's total deadline).
     pub stall_timeout: Duration,
-    /// How long a streamed answer of HTTP/1.1 is silent before its connection gives its buffers back until it is over.
+    /// How long an answer of HTTP/1.1 is silent before its connection gives its buffers back until the answer goes on.
     pub rest_after: Duration,
     /// Open connections in all.
     pub max_connections: usize,

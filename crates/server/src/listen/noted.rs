@@ -1,7 +1,7 @@
 //! The parts of a connection that tell what it is doing: the router in front, a request's and an answer's body, the socket.
 //!
 //! Owns: what [`Activity`] hears from them, and the answer that was made while the library did not have the connection.
-//! Never decides anything by it, and changes not a byte.
+//! Never decides anything by it, and changes not a byte of what is asked or answered.
 
 use super::unfinished::{HeadToCome, Unfinished};
 use super::watch::{Activity, RunningRequest};

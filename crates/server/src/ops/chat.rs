@@ -17,7 +17,7 @@ use chatward_providers::{ChatMessage, ChatRequest, Delivery, FromSources, Provid
 use chatward_store::{MessageRow, Role};
 use chatward_types::{Error, EventName, Kind, MessageId, Outcome, Result, Severity, generate_three};
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 /// How many items of an answer wait for a slow reader.
@@ -152,7 +152,7 @@ pub fn request(
         max_output_tokens: app.config.budgets.output_tokens,
         temperature: 0.2,
         delivery,
-        counted: std::sync::OnceLock::new(),
+        counted: OnceLock::new(),
     }
 }
 

@@ -1,8 +1,8 @@
 //! The counters, as Prometheus and OpenMetrics readers want them.
 //!
 //! Owns: names, labels, buckets. A request costs an index into a fixed table and two increments, an answer of a provider
-//! a search among the few names of the configuration; only its failures and crawls look a label up. Never does: take a label from a stranger, so the number of series is bounded by the
-//! route table and the configuration.
+//! a search among the few names of the configuration; only its failures and crawls look a label up. Never does: take a
+//! label from a stranger, so the number of series is bounded by the route table and the configuration.
 
 use crate::events::EventLog;
 use prometheus_client::collector::Collector;

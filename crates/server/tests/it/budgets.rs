@@ -4,6 +4,9 @@
 
 use crate::world::{QUESTION, SHOP, Visitor, World, fake_key};
 use chatward::ops::budgets::{Budgets, Caps, Reserved};
+use chatward::ops::chat::{self, Asked};
+use chatward::ops::{lookup, sites};
+use chatward_providers::{Delivery, Provider, Usage, estimate_request_tokens, estimate_tokens};
 use chatward_store::{Engine, Store};
 use chatward_testkit::TestDb;
 use chatward_testkit::provider::{Ending, FakeProvider, Reply as Script};
@@ -181,6 +184,29 @@ async fn what_is_sent_upstream_is_bounded() {
     assert_eq!(limit, Some(500), "{body}");
     // The rules, at most ten earlier messages, the question.
     assert_eq!(body["messages"].as_array().unwrap().len(), 12, "{body}");
+}
+
+#[tokio::test]
+async fn no_less_is_reserved_than_what_is_sent_is_worth() {
+    let provider = FakeProvider::start(vec![Script::text(["Yes [1]."])]).await.unwrap();
+    let world = World::builder().openai(&provider.openai_url(), &fake_key()).start().await;
+    let visitor = world.visitor().await;
+    assert_eq!(world.ask(&visitor, QUESTION).await.status, StatusCode::OK);
+    let body = provider.received().last().unwrap().json();
+    let contents = body["messages"].as_array().unwrap().iter().map(|message| message["content"].as_str().unwrap());
+    let sent: u32 = contents.map(estimate_tokens).sum();
+
+    let site = sites::by_id(&world.app, &Scope::of(world.site.owner), world.site.id).await.unwrap().unwrap();
+    let found = Arc::new(lookup::find(&world.app, &site, QUESTION, &[]).await.unwrap());
+    assert!(!found.passages().is_empty());
+    let asked = Asked { question: QUESTION.to_owned(), ..Asked::default() };
+    let request = chat::request(&world.app, &site, Vec::new(), asked, &found, Delivery::Whole);
+    let estimated = estimate_request_tokens(&request);
+    assert!(estimated >= sent, "{estimated} estimated, {sent} sent");
+    assert!(estimated < sent + sent / 2, "{estimated} estimated, {sent} sent");
+    let usage = Usage { input_tokens: sent, output_tokens: request.max_output_tokens };
+    let price = world.app.providers.providers().find_map(Provider::price).unwrap().cost(usage);
+    assert!(chat::highest_cost(&world.app, &request) >= price);
 }
 
 #[tokio::test]

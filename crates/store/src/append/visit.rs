@@ -21,8 +21,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-/// How long the thread has nothing to do before it closes its connection. That holds megabytes of the file, which the
-/// system has too, and opening it again takes less than a millisecond.
+/// How long the thread has nothing to do before it takes a new connection for its own, which holds megabytes of the file
+/// that the system has too.
 const REST_AFTER: Duration = Duration::from_secs(2);
 /// Prepared statements that stay prepared.
 const STATEMENTS: usize = 16;
@@ -89,7 +89,7 @@ impl Visits {
 
 fn run(path: &Path, visits: &Receiver<Visit>) {
     let mut open: Option<Connection> = None;
-    while let Some(Visit { appends, permit, done }) = next(visits, &mut open) {
+    while let Some(Visit { appends, permit, done }) = next(path, visits, &mut open) {
         let connection = match open.take() {
             Some(connection) => Ok(connection),
             None => connect(path),
@@ -109,13 +109,20 @@ fn run(path: &Path, visits: &Receiver<Visit>) {
     }
 }
 
-/// The next visit, or `None` when there will be none. The connection is closed while nobody comes.
-fn next(visits: &Receiver<Visit>, open: &mut Option<Connection>) -> Option<Visit> {
+/// The next visit, or `None` when there will be none. While nobody comes, the connection is exchanged for a fresh one; the
+/// old one stays until there is a new one, so that a lack of descriptors never leaves the thread without.
+fn next(path: &Path, visits: &Receiver<Visit>, open: &mut Option<Connection>) -> Option<Visit> {
     match visits.recv_timeout(REST_AFTER) {
         Ok(visit) => Some(visit),
         Err(RecvTimeoutError::Disconnected) => None,
         Err(RecvTimeoutError::Timeout) => {
-            *open = None;
+            if let Some(old) = open
+                // First, so that the new one finds room where the old one's pages were.
+                && old.execute_batch("PRAGMA shrink_memory").is_ok()
+                && let Ok(fresh) = connect(path)
+            {
+                *old = fresh;
+            }
             visits.recv().ok()
         }
     }
@@ -229,5 +236,29 @@ fn of(error: rusqlite::Error) -> Error {
         ) => Error::new(Kind::Conflict, "conflict", "It exists already or was changed meanwhile.").with_source(error),
         _ if passes_by_itself(&code.extended_code.to_string()) => Error::unavailable(error),
         _ => Error::internal(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_can_open_no_other_connection_keeps_its_own() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("x.db");
+        Connection::open(&path).expect("a file");
+        for other in [folder.path().join("missing/x.db"), path.clone()] {
+            let mut open = Some(connect(&path).expect("a connection"));
+            let (sender, visits) = sync_channel::<Visit>(1);
+            let later = std::thread::spawn(move || {
+                std::thread::park_timeout(REST_AFTER + REST_AFTER / 4);
+                drop(sender);
+            });
+            assert!(next(&other, &visits, &mut open).is_none(), "nobody came");
+            later.join().expect("no panic");
+            let open = open.expect("there is one at any time");
+            open.execute_batch("CREATE TABLE IF NOT EXISTS t (x INTEGER); INSERT INTO t VALUES (1)").expect("a row");
+        }
     }
 }
